@@ -1,0 +1,165 @@
+"""Every setting of every process, read once from `STT_` variables.
+
+Each process builds one frozen object at its start (`load(ApiSettings)`), and hands it down.
+An unknown `STT_` name stops the start: a typo must never mean "the default, silently".
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from services.contract.errors import SettingsError
+
+PREFIX = "STT_"
+GIB = 1024**3
+
+
+class CommonSettings(BaseModel):
+    """What API, worker and client command line must agree on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """Redis that holds jobs, queue and events."""
+    audio_store_url: str = "file://./data/audio"
+    """Where recordings are kept: `file:///folder`, or `s3://bucket/prefix` for several hosts."""
+    models_dir: Path = Path("data/models")
+    """Where deployed model bundles live; `current` in it names the one in use."""
+    model: str = "demo"
+    """`demo`, a deployed name, a hub id (`KBLab/kb-whisper-small`, `@revision` allowed), or a path."""
+    hub_cache_dir: Path | None = None
+    """Cache of models from the hub; None is the hub library's own folder."""
+    audio_ttl_s: Annotated[int, Field(ge=60)] = 24 * 3600
+    """Recordings are deleted this long after their job ended."""
+    transcript_ttl_s: Annotated[int, Field(ge=60)] = 7 * 24 * 3600
+    """Jobs and transcripts are deleted this long after their job ended."""
+    max_audio_s: Annotated[int, Field(ge=1)] = 6 * 3600
+    """Longest recording that is accepted."""
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+
+
+class ApiSettings(CommonSettings):
+    """The HTTP service."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; any but loopback needs STT_API_KEYS or STT_ALLOW_NO_KEYS=true."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """Port to listen on."""
+    api_keys: SecretStr = SecretStr("")
+    """Comma-separated `name:sha256-hex-of-key`; empty accepts every caller. `whisper-sv key` makes one."""
+    allow_no_keys: bool = False
+    """Serve a public address without keys, behind a proxy that checks callers, say."""
+    max_upload_bytes: Annotated[int, Field(ge=1024)] = 2 * GIB
+    """Largest upload."""
+    upload_idle_timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    """An upload that sends nothing for this long is given up."""
+    upload_timeout_s: Annotated[float, Field(gt=0)] = 3600.0
+    """An upload that takes longer than this is given up."""
+    probe_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    """Longest look at an upload to see whether it is audio."""
+    queue_limit: Annotated[int, Field(ge=1)] = 1000
+    """More waiting jobs than this answer 429."""
+    rate_limit_per_minute: Annotated[int, Field(ge=0)] = 0
+    """Requests that create jobs, per key and minute; 0 is no limit."""
+    concurrency_limit: Annotated[int, Field(ge=0)] = 0
+    """Unfinished jobs per key; 0 is no limit."""
+    orphan_grace_s: Annotated[float, Field(ge=0)] = 120.0
+    """A waiting call that disconnects leaves its job running this long for the client's next try."""
+    wait_timeout_s: Annotated[float, Field(gt=0)] = 3600.0
+    """Longest that a call waits for its transcript; the job goes on."""
+    ready_requires_worker: bool = False
+    """/readyz also asks for a live worker."""
+
+
+class WorkerSettings(CommonSettings):
+    """A worker process."""
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda)(:\d+)?$")] = "auto"
+    """`auto`, `cpu`, `cuda` or `cuda:1`."""
+    compute_type: str = "auto"
+    """CTranslate2 compute type; `auto` is int8 on CPU and float16 on GPU, with a probe."""
+    cpu_threads: Annotated[int, Field(ge=0)] = 0
+    """Threads of the engine on CPU; 0 is one per core."""
+    slots: Annotated[int, Field(ge=1, le=512)] = 32
+    """Jobs in flight at once."""
+    interactive_slots: Annotated[int, Field(ge=0)] = 8
+    """Slots of these that bulk jobs may not take."""
+    max_batch_windows: Annotated[int, Field(ge=1, le=256)] = 16
+    """Most windows in one engine call."""
+    batch_budget_s: Annotated[float, Field(ge=0)] = 0.0
+    """No batch is started that is predicted to take longer; 0 is 0.5 on CPU and 1 on GPU."""
+    short_context: bool = True
+    """Use short context with bundles that allow it."""
+    model_poll_s: Annotated[float, Field(gt=0, le=10)] = 5.0
+    """How often to look for a newly deployed model."""
+    lease_s: Annotated[float, Field(ge=3)] = 15.0
+    """A worker that has not renewed a job for this long has lost it."""
+    max_restarts: Annotated[int, Field(ge=1)] = 3
+    """A job whose workers died this often fails as `worker_lost`."""
+    worker_metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Port of the worker's own /metrics; 0 is none."""
+
+
+class ClientSettings(CommonSettings):
+    """The command line and the Python client."""
+
+    base_url: str = "http://127.0.0.1:8000"
+    """Address of the API."""
+    api_key: SecretStr = SecretStr("")
+    """Key to send; empty sends none."""
+
+
+ALL_SETTINGS: tuple[type[CommonSettings], ...] = (ApiSettings, WorkerSettings, ClientSettings)
+AnySettings = TypeVar("AnySettings", bound=CommonSettings)
+
+
+def known_names() -> set[str]:
+    """Return every `STT_` name that some process knows."""
+    return {PREFIX + field.upper() for kind in ALL_SETTINGS for field in kind.model_fields}
+
+
+def load(kind: type[AnySettings], environ: Mapping[str, str] | None = None) -> AnySettings:
+    """Build the settings of one process from its environment.
+
+    An empty value means the default, so that compose files can pass `${STT_X:-}` through.
+
+    Raises:
+        SettingsError: an unknown `STT_` name, or a value out of bounds.
+    """
+    given = {
+        name: value
+        for name, value in (os.environ if environ is None else environ).items()
+        if name.startswith(PREFIX) and value != ""
+    }
+    refuse_unknown(given)
+    fields = {name.removeprefix(PREFIX).lower(): value for name, value in given.items()}
+    try:
+        return kind.model_validate({k: v for k, v in fields.items() if k in kind.model_fields})
+    except ValidationError as error:
+        raise SettingsError(describe(error)) from None
+
+
+def refuse_unknown(given: Mapping[str, str]) -> None:
+    """Raise SettingsError for the first name that no process knows, with the nearest one."""
+    known = known_names()
+    for name in sorted(given):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; see .env.example"
+            raise SettingsError(f"Unknown setting {name}{hint}")
+
+
+def describe(error: ValidationError) -> str:
+    """Say which variable is wrong and why, without its value: it may be a secret."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{PREFIX}{str(first['loc'][0]).upper()}: {first['msg']}"
+
+
+def child_environ(changes: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment with changes, for a process it starts."""
+    return {**os.environ, **changes}
