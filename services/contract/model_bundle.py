@@ -19,7 +19,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from services.contract.errors import ModelBundleError
 
 MANIFEST_FILE = "manifest.json"
-BUNDLE_FORMAT = 1
 ALL_TASKS = ("transcribe", "translate")
 
 # What CTranslate2 and faster-whisper open. Without tokenizer.json faster-whisper would go to the
@@ -72,7 +71,7 @@ class BundleManifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    format: Literal[1] = BUNDLE_FORMAT
+    format: Literal[1] = 1
     """Version of this description."""
     name: str = Field(pattern=_FOLDER_NAME)
     """The model's name, also its folder under the models directory."""
@@ -177,7 +176,8 @@ def verify(path: Path, *, plain_id: str | None = None) -> ModelBundle:
         for name, expected in bundle.manifest.files.items():
             if file_sha256(path / name) != expected:
                 raise ModelBundleError(
-                    f"{path / name} differs from its sha256 in {MANIFEST_FILE}; copy the bundle again"
+                    f"{path / name} is damaged: its sha256 is not that of {MANIFEST_FILE}; "
+                    "copy the bundle again"
                 )
     return bundle
 
