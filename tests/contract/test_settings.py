@@ -1,0 +1,74 @@
+"""Settings: one set of names, typos refused, every name documented in .env.example."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from services.contract.errors import SettingsError
+from services.contract.settings import (
+    ALL_SETTINGS,
+    ApiSettings,
+    ClientSettings,
+    WorkerSettings,
+    known_names,
+    load,
+)
+
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
+
+
+def example_values() -> dict[str, str]:
+    lines = (line.strip() for line in EXAMPLE.read_text().splitlines())
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name: value for name, _, value in pairs}
+
+
+def test_a_misspelt_name_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(SettingsError, match="STT_PROT; did you mean STT_PORT"):
+        load(ApiSettings, {"STT_PROT": "80"})
+
+
+def test_a_name_of_another_process_is_accepted() -> None:
+    assert load(ApiSettings, {"STT_SLOTS": "4"}).port == 8000
+
+
+def test_a_value_out_of_bounds_names_the_variable_and_keeps_the_value_secret() -> None:
+    with pytest.raises(SettingsError, match="STT_PORT") as caught:
+        load(ApiSettings, {"STT_PORT": "hunter2"})
+    assert "hunter2" not in caught.value.message
+
+
+def test_an_empty_value_means_the_default() -> None:
+    assert load(WorkerSettings, {"STT_SLOTS": ""}).slots == WorkerSettings().slots
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        load(ClientSettings, {}).base_url = "http://elsewhere"
+
+
+def test_secrets_do_not_print() -> None:
+    assert "hunter2" not in repr(load(ApiSettings, {"STT_API_KEYS": "a:hunter2"}))
+
+
+def test_every_setting_is_in_the_example_file_and_no_other() -> None:
+    assert set(example_values()) == known_names()
+
+
+def test_the_example_file_shows_the_defaults() -> None:
+    for kind in ALL_SETTINGS:
+        assert load(kind, example_values()) == kind()
+
+
+def test_every_setting_is_documented() -> None:
+    for kind in ALL_SETTINGS:
+        for name, field in kind.model_fields.items():
+            assert field.description, f"{kind.__name__}.{name} has no docstring"
+
+
+def test_secrets_are_typed_as_secrets() -> None:
+    for kind in ALL_SETTINGS:
+        for name, field in kind.model_fields.items():
+            if "key" in name and name != "allow_no_keys":
+                assert field.annotation is SecretStr, name
