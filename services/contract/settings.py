@@ -48,6 +48,9 @@ class ApiSettings(CommonSettings):
 
     host: str = "127.0.0.1"
     """Address to listen on; any but loopback needs STT_API_KEYS or STT_ALLOW_NO_KEYS=true."""
+    published_host: str = ""
+    """Address under which callers reach the service, when a container or proxy stands between;
+    it then decides in place of STT_HOST whether keys are needed."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on."""
     api_keys: SecretStr = SecretStr("")
