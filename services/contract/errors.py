@@ -19,7 +19,7 @@ SttError                          code, message, retryable=False
 ├─ SettingsError                  a process was configured wrongly and does not start
 ├─ ModelBundleError               a model cannot be read, verified, gated or deployed
 └─ TrainingError                  the person who trains can fix it
-   ├─ ConfigError · DataError(path, line) · CheckpointError · TokenizerError
+   ├─ ConfigError · DataError(path, line) · OutputError · CheckpointError · TokenizerError
    └─ QualityError · PublishError
 
 The HTTP status of each code is in services/api/error_handlers.py alone.
@@ -320,6 +320,12 @@ class DataError(TrainingError):
         super().__init__(f"{where}: {message}" if where else message)
         self.path = path
         self.line = line
+
+
+class OutputError(TrainingError):
+    """A result cannot be written: no room, no permission, or no connection."""
+
+    code = "output_failed"
 
 
 class CheckpointError(TrainingError):
