@@ -1,0 +1,36 @@
+"""The `convert` section of a training config."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.contract.model_bundle import ALL_TASKS
+
+Quantization = Literal["float32", "float16", "bfloat16", "int8", "int8_float16", "int16"]
+
+
+class ConvertConfig(BaseModel):
+    """How a checkpoint becomes a bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: str = Field(min_length=1)
+    """Name of the model, part of its id."""
+    version: str | None = None
+    """Tells the bundles of one name apart; the time of conversion by default."""
+    quantization: Quantization = "float16"
+    """Type of the stored weights; a float16 bundle can be loaded with any compute type."""
+    languages: tuple[str, ...] | None = None
+    """Languages the bundle answers for; those it was trained on by default, () for all."""
+    tasks: tuple[Literal["transcribe", "translate"], ...] | None = None
+    """Tasks the bundle answers for; those it was trained on by default."""
+    demo: bool = False
+    """Marks a model that knows only synthetic speech."""
+    parity_clips: int = Field(default=20, ge=1)
+    """Prepared clips on which the converted model is compared with the checkpoint."""
+    parity_split: str = "dev"
+    """Split that these clips are taken from."""
+
+    def tasks_or(self, trained: tuple[str, ...]) -> tuple[str, ...]:
+        """The tasks set here, else those trained, else all of Whisper's."""
+        return self.tasks or trained or ALL_TASKS

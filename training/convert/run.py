@@ -1,0 +1,135 @@
+"""From a checkpoint to a model bundle: check, convert, prove parity, describe, seal.
+
+Everything happens in a directory beside the target, which appears under its name only when every
+check has passed.
+"""
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.contract.errors import ConfigError, ModelBundleError
+from services.contract.model_bundle import (
+    MANIFEST_FILE,
+    SERVED_FILES,
+    BundleManifest,
+    hash_files,
+    seal,
+    verify,
+    write_manifest,
+)
+from training.convert.bundle_checks import check_converted
+from training.convert.checkpoint import TrainingFacts, check_checkpoint, read_facts, read_json
+from training.convert.config import ConvertConfig
+from training.convert.parity import check_parity, synthetic_recordings
+from training.convert.weights import write_weights
+from training.prepare.shards import PreparedCorpus
+
+logger = logging.getLogger(__name__)
+
+
+def convert(
+    config: ConvertConfig, checkpoint: Path, corpus: PreparedCorpus | None, out_dir: Path
+) -> Path:
+    """Make a verified bundle from a transformers checkpoint.
+
+    Args:
+        config: name, quantization, what the bundle answers for.
+        checkpoint: transformers folder, as training leaves it.
+        corpus: prepared clips for the parity checks; without it seeded noise is used.
+        out_dir: the bundle's directory; an earlier bundle there is replaced.
+    Returns:
+        out_dir.
+    Raises:
+        CheckpointError, TokenizerError: the checkpoint is not fit to be converted.
+        ModelBundleError: a check of the converted model failed; out_dir is as it was before.
+    """
+    check_checkpoint(checkpoint)
+    facts = read_facts(checkpoint)
+    languages = _languages(config, facts, checkpoint)
+    recordings = _recordings(config, corpus)
+    with _staging(out_dir) as staging:
+        float32_dir, bundle_dir = staging / "float32", staging / "bundle"
+        write_weights(checkpoint, float32_dir, "float32")
+        check_parity(checkpoint, float32_dir, recordings, (*languages, "sv")[0])
+        write_weights(checkpoint, bundle_dir, config.quantization)
+        check_converted(bundle_dir, checkpoint)
+        write_manifest(bundle_dir, _manifest(config, facts, languages, checkpoint, bundle_dir))
+        verify(bundle_dir)
+        _replace(bundle_dir, out_dir, staging / "replaced")
+    logger.info("bundle written", extra={"bundle": str(out_dir)})
+    return out_dir
+
+
+def _languages(config: ConvertConfig, facts: TrainingFacts, checkpoint: Path) -> tuple[str, ...]:
+    languages = facts.languages if config.languages is None else config.languages
+    known = read_json(checkpoint / "generation_config.json")["lang_to_id"]
+    for language in languages:
+        if f"<|{language}|>" not in known:
+            raise ConfigError(f"convert.languages: Whisper has no language {language!r}")
+    return languages
+
+
+def _recordings(config: ConvertConfig, corpus: PreparedCorpus | None) -> list[NDArray[np.float32]]:
+    if corpus is None:
+        return synthetic_recordings()
+    clips = corpus.clips(config.parity_split)
+    if not clips:
+        raise ConfigError(f"convert.parity_split: the corpus has no split {config.parity_split!r}")
+    # Evenly spread over the ids, so that several speakers and lengths are among them.
+    step = max(1, len(clips) // config.parity_clips)
+    return [corpus.samples(clip) for clip in clips[::step][: config.parity_clips]]
+
+
+def _manifest(
+    config: ConvertConfig,
+    facts: TrainingFacts,
+    languages: tuple[str, ...],
+    checkpoint: Path,
+    bundle_dir: Path,
+) -> BundleManifest:
+    made_at = datetime.now(UTC)
+    names = [name for name in SERVED_FILES if (bundle_dir / name).is_file()]
+    return BundleManifest(
+        name=config.name,
+        version=config.version or made_at.strftime("%Y%m%dT%H%M%SZ"),
+        base_model=facts.base_model,
+        languages=languages,
+        tasks=config.tasks_or(facts.tasks),
+        files=hash_files(bundle_dir, names),
+        quantization=config.quantization,
+        n_mels=read_json(checkpoint / "config.json")["num_mel_bins"],
+        data_manifest_sha256=facts.prepared_manifest_sha256,
+        git_revision=facts.git_revision,
+        made_at=made_at,
+        demo=config.demo,
+    )
+
+
+def _replace(bundle_dir: Path, out_dir: Path, aside: Path) -> None:
+    if out_dir.exists():
+        if not (out_dir / MANIFEST_FILE).is_file():
+            raise ModelBundleError(f"{out_dir} exists and is not a bundle; choose another place")
+        out_dir.rename(aside)
+    seal(bundle_dir, out_dir)
+
+
+@contextmanager
+def _staging(out_dir: Path) -> Iterator[Path]:
+    """A directory on the disk of the target, so that the bundle can be renamed into place."""
+    try:
+        out_dir.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".converting-", dir=out_dir.parent))
+    except OSError as error:
+        raise ModelBundleError(f"cannot write {out_dir.parent}: {error.strerror}") from error
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
