@@ -1,0 +1,65 @@
+"""The running stack that the container tests share."""
+
+import secrets
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.deploy.containers import Stack, build_image, inspect_command, missing
+from tests.waiting import wait_until
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def images() -> None:
+    """Build the images of the serving stack."""
+    reason = missing()
+    if reason:
+        pytest.skip(f"containers cannot run here: {reason}")
+    build_image("services/api/Dockerfile", "whisper-sv-api")
+    build_image("services/worker/Dockerfile", "whisper-sv-worker")
+
+
+def is_ready(stack: Stack) -> bool:
+    try:
+        answer = httpx.get(f"{stack.url}/readyz", timeout=5)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code == 200
+
+
+@pytest.fixture(scope="session")
+def stack(images: None) -> Iterator[Stack]:
+    """Start the stack with the bundled model; remove it with its volumes afterwards."""
+    stack = Stack(
+        project=f"sv-test-{secrets.token_hex(3)}",
+        port=free_port(),
+        settings={
+            "STT_MODEL": "demo",
+            "REDIS_PASSWORD": secrets.token_hex(16),
+            "STT_READY_REQUIRES_WORKER": "true",
+        },
+    )
+    try:
+        stack.compose("up", "-d", "redis", "api", "worker")
+        wait_until(lambda: is_ready(stack), timeout_s=120, what="the stack to be ready")
+        yield stack
+    finally:
+        for service in ("api", "worker", "redis"):
+            for name in stack.containers(service):
+                print(
+                    subprocess.run(
+                        [*inspect_command(), "logs", "--tail", "40", name],
+                        capture_output=True,
+                        text=True,
+                    ).stderr[-4000:]
+                )
+        stack.compose("down", "-v", "-t", "15")

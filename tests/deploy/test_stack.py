@@ -1,0 +1,104 @@
+"""The compose stack as an operator meets it: real containers, real requests, real faults."""
+
+import os
+import signal
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+from tests.deploy.conftest import is_ready
+from tests.deploy.containers import Stack, build_image, inspect_command, run
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.containers
+
+
+def client(stack: Stack) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{stack.url}/v1", api_key="any", max_retries=0)
+
+
+def submit(stack: Stack, recording: Path, **fields: str) -> str:
+    with recording.open("rb") as file:
+        answer = httpx.post(f"{stack.url}/v1/jobs", files={"file": file}, data=fields, timeout=60)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def job(stack: Stack, job_id: str) -> dict[str, object]:
+    answer = httpx.get(f"{stack.url}/v1/jobs/{job_id}", timeout=10)
+    answer.raise_for_status()
+    return dict(answer.json())
+
+
+def wait_for(stack: Stack, job_id: str, status: str, timeout_s: float = 90) -> None:
+    wait_until(
+        lambda: job(stack, job_id)["status"] == status, timeout_s=timeout_s, what=f"job {status}"
+    )
+
+
+def n_workers(stack: Stack) -> int:
+    metrics = httpx.get(f"{stack.url}/metrics", timeout=10).text
+    value = next(line for line in metrics.splitlines() if line.startswith("stt_workers "))
+    return int(float(value.split()[1]))
+
+
+def test_the_stock_sdk_gets_the_right_text(stack: Stack, swedish_recording: Path) -> None:
+    with swedish_recording.open("rb") as file:
+        answer = client(stack).audio.transcriptions.create(model="whisper-1", file=file)
+    assert "god morgon" in answer.text.lower()
+
+
+@pytest.mark.parametrize("service", ["api", "worker"])
+def test_our_containers_are_not_root_and_cannot_change_themselves(
+    stack: Stack, service: str
+) -> None:
+    container = stack.containers(service)[0]
+    assert stack.inside(container, "id", "-u").strip() == "10001"
+    with pytest.raises(AssertionError, match="Read-only file system"):
+        stack.inside(container, "sh", "-c", "echo x > /app/x")
+
+
+def test_redis_is_not_published(stack: Stack) -> None:
+    container = stack.containers("redis")[0]
+    assert run([*inspect_command(), "port", container], timeout_s=30).strip() == ""
+
+
+def test_a_killed_worker_loses_nothing(stack: Stack, long_recording: Path) -> None:
+    job_id = submit(stack, long_recording)
+    wait_until(
+        lambda: float(str(job(stack, job_id)["progress"])) > 0, timeout_s=60, what="progress"
+    )
+    os.kill(stack.process(stack.containers("worker")[0]), signal.SIGKILL)
+    stack.compose("up", "-d", "worker")
+    wait_for(stack, job_id, "succeeded", timeout_s=180)
+
+
+def test_down_and_up_keeps_queued_jobs_and_transcripts(
+    stack: Stack, swedish_recording: Path
+) -> None:
+    done = submit(stack, swedish_recording)
+    wait_for(stack, done, "succeeded")
+    stack.compose("stop", "-t", "15", "worker")
+    waiting = submit(stack, swedish_recording, batch="later")
+    stack.compose("down", "-t", "15")
+    stack.compose("up", "-d", "redis", "api", "worker")
+    wait_until(lambda: is_ready(stack), timeout_s=120, what="the stack to be ready again")
+    wait_for(stack, waiting, "succeeded")
+    text = httpx.get(f"{stack.url}/v1/jobs/{done}/transcript?format=text", timeout=10).text
+    assert "god morgon" in text.lower()
+
+
+def test_two_workers_share_the_load(stack: Stack, swedish_recording: Path) -> None:
+    stack.compose("up", "-d", "--scale", "worker=2", "worker")
+    wait_until(lambda: n_workers(stack) == 2, timeout_s=60, what="a second worker")
+    jobs = [submit(stack, swedish_recording) for _ in range(24)]
+    for job_id in jobs:
+        wait_for(stack, job_id, "succeeded")
+
+
+def test_building_again_is_a_cache_hit(images: None) -> None:
+    printed = build_image("services/api/Dockerfile", "whisper-sv-api")
+    assert "Using cache" in printed or "CACHED" in printed
+    assert "Downloading" not in printed and "Collecting" not in printed
