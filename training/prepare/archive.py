@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import fsspec
 from pydantic import ValidationError
@@ -31,18 +31,18 @@ def is_archive(url: str) -> bool:
     return url.endswith((".tar.gz", ".tgz"))
 
 
-def export(folder: Path, archive: Path) -> None:
-    """Pack a prepared folder into one file; the same folder gives the same bytes.
+def export(url: str, archive: Path) -> None:
+    """Pack a prepared corpus into one file; the same corpus gives the same bytes.
 
     Args:
-        folder: a complete prepared corpus.
+        url: folder or fsspec URL of a complete prepared corpus.
         archive: the file to write; replaced in one step when it is complete.
     Raises:
         DataError: a file of the corpus is missing.
         OSError: the archive cannot be written.
     """
-    manifest = PreparedManifest.model_validate_json((folder / MANIFEST_FILE).read_bytes())
-    names = [MANIFEST_FILE, REPORT_FILE, *sorted(_hashes(manifest))]
+    filesystem, root = fsspec.core.url_to_fs(url)
+    manifest = PreparedManifest.model_validate_json(filesystem.cat_file(f"{root}/{MANIFEST_FILE}"))
     partial = archive.with_name(archive.name + ".part")
     with partial.open("wb") as file:
         # FLAC does not shrink further: level 1 packs the indexes and costs least. No name or time.
@@ -50,8 +50,8 @@ def export(folder: Path, archive: Path) -> None:
             gzip.GzipFile("", "wb", 1, file, mtime=0) as packed,
             tarfile.open(fileobj=packed, mode="w|") as tar,
         ):
-            for name in names:
-                _add(tar, folder / name)
+            for name in (MANIFEST_FILE, REPORT_FILE, *sorted(_hashes(manifest))):
+                _add(tar, filesystem, f"{root}/{name}")
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, archive)
@@ -169,11 +169,11 @@ def _write(content: BinaryIO, path: Path) -> str:
     return digest.hexdigest()
 
 
-def _add(tar: tarfile.TarFile, path: Path) -> None:
-    member = tarfile.TarInfo(path.name)
+def _add(tar: tarfile.TarFile, filesystem: Any, path: str) -> None:
+    member = tarfile.TarInfo(Path(path).name)
     try:
-        member.size = path.stat().st_size
-        with path.open("rb") as file:
+        member.size = filesystem.size(path)
+        with filesystem.open(path, "rb") as file:
             tar.addfile(member, file)
     except FileNotFoundError as error:
-        raise DataError("is missing; prepare the corpus again", path=str(path)) from error
+        raise DataError("is missing; prepare the corpus again", path=path) from error

@@ -41,7 +41,6 @@ class FilterEntry(_Entry):
 
     version: int
     n_dropped: int
-    settings: dict[str, float | int | bool] = {}
 
 
 class PreparedManifest(_Entry):
@@ -54,6 +53,8 @@ class PreparedManifest(_Entry):
     shards: tuple[ShardEntry, ...]
     splits: dict[str, SplitEntry]
     filters: dict[str, FilterEntry]
+    settings: dict[str, bool | int | float]
+    """Bounds of the filters, and whether silence was cut."""
     label_policy: str
     """Name, version and options, such as `sv/1 final_period=false`."""
     plan_sha256: str

@@ -1,0 +1,149 @@
+"""Recordings to 16 kHz mono FLAC: PyAV decodes, pydub measures levels and finds the speech."""
+
+import dataclasses
+import io
+import warnings
+from pathlib import Path
+
+import av
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from services.contract.errors import DataError
+from training.prepare.shards import SAMPLE_RATE
+
+with warnings.catch_warnings():
+    # pydub warns when ffmpeg's programs are missing, which it is not asked to use here.
+    warnings.simplefilter("ignore")
+    from pydub import AudioSegment
+    from pydub.silence import detect_leading_silence
+
+VERSION = 1
+# Speech is what rises above the mean level minus this much. Unvoiced sounds at the edges lie lower,
+# so some audio is kept around the loud part; in noise above the threshold nothing is cut at all.
+_SPEECH_BELOW_MEAN_DB = 25.0
+_KEPT_SILENCE_S = 0.15
+_STEP_MS = 10
+_FULL_SCALE = 32_760
+_MAX_S = 3600.0
+"""Stop decoding here: a clip is at most 30 s, and a microphone left on must not fill the memory."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sound:
+    """A decoded clip with its levels.
+
+    `samples` is mono int16 at 16 kHz, shape (n_samples,); `start_s` and `end_s` bound the part
+    that stands out from silence, both None when nothing does.
+    """
+
+    samples: NDArray[np.int16]
+    peak_dbfs: float
+    clipped_share: float
+    start_s: float | None
+    end_s: float | None
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / SAMPLE_RATE
+
+    @property
+    def speech_s(self) -> float:
+        return 0.0 if self.start_s is None or self.end_s is None else self.end_s - self.start_s
+
+    def trimmed(self) -> "Sound":
+        """Cut the silence around the speech, but for a margin."""
+        if self.start_s is None or self.end_s is None:
+            return self
+        cut_s = max(0.0, self.start_s - _KEPT_SILENCE_S)
+        first, last = (
+            round(cut_s * SAMPLE_RATE),
+            round((self.end_s + _KEPT_SILENCE_S) * SAMPLE_RATE),
+        )
+        return dataclasses.replace(
+            self,
+            samples=self.samples[first:last],
+            start_s=self.start_s - cut_s,
+            end_s=self.end_s - cut_s,
+        )
+
+
+def decode(path: Path, start_s: float | None = None, end_s: float | None = None) -> Sound:
+    """Decode a file, or the part of it between two times.
+
+    Raises:
+        DataError: missing, not audio, damaged, or without a sample in that part.
+    """
+    first_s, last_s = start_s or 0.0, min(end_s or _MAX_S, (start_s or 0.0) + _MAX_S)
+    try:
+        samples = _samples(path, first_s, last_s)
+    except FileNotFoundError as error:
+        raise DataError("the file does not exist") from error
+    except (av.FFmpegError, OSError, ValueError) as error:
+        # ValueError: the format changes within the stream, which the resampler refuses.
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot be decoded: {reason}") from error
+    if not len(samples):
+        raise DataError("has no audio in that part" if start_s or end_s else "has no audio")
+    return _measured(samples)
+
+
+def encode(samples: NDArray[np.int16]) -> bytes:
+    """Encode mono int16 samples at 16 kHz as FLAC: lossless, without time stamps."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return file.getvalue()
+
+
+def tools() -> dict[str, str]:
+    """Name the versions of everything that shapes the bytes."""
+    return {
+        "audio": str(VERSION),
+        "libsndfile": soundfile.__libsndfile_version__,
+        "libavcodec": ".".join(map(str, av.library_versions["libavcodec"])),
+        "libswresample": ".".join(map(str, av.library_versions["libswresample"])),
+        "pyav": av.__version__,
+    }
+
+
+def _samples(path: Path, first_s: float, last_s: float) -> NDArray[np.int16]:
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+    blocks: list[NDArray[np.int16]] = []
+    with av.open(str(path), metadata_errors="ignore") as container:
+        if not container.streams.audio:
+            raise DataError("has no audio stream")
+        if first_s:
+            container.seek(int(first_s * av.time_base))  # to the packet before it
+        starts_s = None
+        for frame in container.decode(container.streams.audio[0]):
+            if starts_s is None:
+                starts_s = frame.time or 0.0
+            blocks += [block.to_ndarray()[0] for block in resampler.resample(frame)]
+            if (frame.time or 0.0) + frame.samples / frame.sample_rate >= last_s:
+                break
+        blocks += [block.to_ndarray()[0] for block in resampler.resample(None)]
+    samples = np.concatenate(blocks) if blocks else np.empty(0, np.int16)
+    # Codecs with a start-up delay begin below or above 0: a whole file starts where it starts.
+    offset_s = starts_s if first_s and starts_s is not None else 0.0
+    first, last = (round(max(0.0, at_s - offset_s) * SAMPLE_RATE) for at_s in (first_s, last_s))
+    return samples[first:last]
+
+
+def _measured(samples: NDArray[np.int16]) -> Sound:
+    segment = AudioSegment(
+        data=samples.tobytes(), sample_width=2, frame_rate=SAMPLE_RATE, channels=1
+    )
+    threshold_dbfs = segment.dBFS - _SPEECH_BELOW_MEAN_DB
+    before_ms = detect_leading_silence(segment, threshold_dbfs, _STEP_MS)
+    after_ms = detect_leading_silence(segment.reverse(), threshold_dbfs, _STEP_MS)
+    duration_s = len(samples) / SAMPLE_RATE
+    heard = segment.max > 0 and before_ms / 1000 < duration_s
+    return Sound(
+        samples=samples,
+        peak_dbfs=float(segment.max_dBFS),
+        clipped_share=np.count_nonzero(np.abs(samples.astype(np.int32)) >= _FULL_SCALE)
+        / len(samples),
+        start_s=before_ms / 1000 if heard else None,
+        end_s=max(before_ms / 1000, duration_s - after_ms / 1000) if heard else None,
+    )

@@ -1,0 +1,48 @@
+"""A folder of recordings, each with a .txt of the same name beside it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from services.contract.errors import DataError
+from training.prepare.manifest_file import split_name
+from training.prepare.rows import AUDIO_SUFFIXES, Drop, Row, bad, clip_id
+
+
+def read(folder: Path) -> Iterator[Row | Drop]:
+    """Yield every recording below the folder, in order of path.
+
+    A first folder named train, dev or test is the split, any other one the speaker.
+
+    Raises:
+        DataError: there is no audio at all.
+    """
+    recordings = sorted(
+        path.relative_to(folder)
+        for path in folder.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES
+    )
+    if not recordings:
+        raise DataError("holds no audio files; give a folder of audio + .txt", path=str(folder))
+    for recording in recordings:
+        yield _row(folder, recording)
+
+
+def _row(folder: Path, recording: Path) -> Row | Drop:
+    where = recording.as_posix()
+    try:
+        text = (folder / recording).with_suffix(".txt").read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return bad(where, "has no .txt beside it")
+    except UnicodeDecodeError:
+        return bad(where, "its .txt is not UTF-8")
+    *folders, _ = recording.parts
+    split = split_name(folders[0]) if folders else None
+    speakers = folders[1:] if split else folders
+    return Row(
+        id=clip_id(where),
+        audio=where,
+        text=text,
+        where=where,
+        speaker="/".join(speakers),
+        split=split or "",
+    )

@@ -1,0 +1,166 @@
+"""Common Voice releases: tsv files and clips, packed or unpacked, of any version.
+
+The files are tab-separated without any quoting: a sentence may begin with a quote mark and never
+close it, so a CSV reader would swallow the rows behind it. Columns come and go between releases;
+only client_id, path and sentence are in all of them.
+"""
+
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from services.contract.errors import DataError
+from training.prepare.rows import AUDIO_SUFFIXES, Drop, Row, bad, clip_id
+
+SPLITS = ("test", "dev", "train")
+_REQUIRED = ("client_id", "path", "sentence")
+
+
+def release_folders(folder: Path) -> list[Path]:
+    """Find the language folders of a release: here, or up to two levels down."""
+    marks = ("train.tsv", "*/train.tsv", "*/*/train.tsv")
+    found = sorted({path.parent for mark in marks for path in folder.glob(mark)})
+    return [path for path in found if (path / "clips").is_dir()]
+
+
+def find_release(folder: Path, locale: str) -> Path:
+    """Find the one language folder to read.
+
+    Raises:
+        DataError: there is none, or several and no locale to choose by.
+    """
+    found = release_folders(folder)
+    if locale:
+        found = [path for path in found if path.name == locale]
+    if not found:
+        named = f" for {locale}" if locale else ""
+        raise DataError(
+            f"holds no train.tsv with a clips folder beside it{named}; give the release's folder",
+            path=str(folder),
+        )
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise DataError(
+            f"holds several languages; set prepare.locale to one of {names}", path=str(folder)
+        )
+    return found[0]
+
+
+def unpack(tarball: Path, scratch: Path) -> Path:
+    """Unpack a release, once: its clips lie in no useful order and gzip cannot be read at a place.
+
+    Raises:
+        DataError: not a tarball, or one with paths that leave its folder.
+    """
+    folder = scratch / "release"
+    if folder.is_dir():
+        return folder
+    staging = scratch / "release.part"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        with tarfile.open(tarball) as tar:
+            tar.extractall(staging, filter="data")
+    except (tarfile.TarError, EOFError) as error:
+        raise DataError(
+            f"cannot be unpacked ({error}); download it again", path=str(tarball)
+        ) from error
+    staging.rename(folder)
+    return folder
+
+
+def read(release: Path, *, extra: bool) -> Iterator[Row | Drop]:
+    """Yield test, dev and train, then `validated` rows that are in none of them as `extra`.
+
+    Raises:
+        DataError: train.tsv, or a column of a file, is missing.
+    """
+    reported = _reported(release / "reported.tsv")
+    durations = _durations(release / "clip_durations.tsv")
+    seen: set[str] = set()
+    for split in (*SPLITS, "extra") if extra else SPLITS:
+        path = release / ("validated.tsv" if split == "extra" else f"{split}.tsv")
+        if not path.exists():
+            continue
+        for where, record in _records(path, _REQUIRED):
+            if isinstance(record, str):
+                yield bad(where, record)
+            elif record["path"] not in seen:
+                seen.add(record["path"])
+                yield _row(where, record, split, reported, durations)
+
+
+def _row(
+    where: str,
+    record: dict[str, str],
+    split: str,
+    reported: frozenset[str],
+    durations: dict[str, float],
+) -> Row | Drop:
+    # The first releases name clips without a suffix.
+    path = record["path"]
+    audio = path if Path(path).suffix.lower() in AUDIO_SUFFIXES else f"{path}.mp3"
+    try:
+        up_votes, down_votes = (int(record.get(key) or 0) for key in ("up_votes", "down_votes"))
+    except ValueError:
+        return bad(where, "up_votes and down_votes must be whole numbers")
+    return Row(
+        id=clip_id(audio),
+        audio=audio,
+        text=record["sentence"],
+        where=where,
+        speaker=record["client_id"],
+        split=split,
+        up_votes=up_votes,
+        down_votes=down_votes,
+        reported=record["sentence"] in reported or record.get("sentence_id", "") in reported,
+        released_duration_s=durations.get(path),
+    )
+
+
+def _reported(path: Path) -> frozenset[str]:
+    """Collect reported sentences and, where the release has them, their ids."""
+    if not path.exists():
+        return frozenset()
+    keys: set[str] = set()
+    for _, record in _records(path, ("sentence",)):
+        if not isinstance(record, str):
+            keys |= {record["sentence"], record.get("sentence_id", "")}
+    return frozenset(keys - {""})
+
+
+def _durations(path: Path) -> dict[str, float]:
+    """Map clip to seconds; releases since 16.1 state them, in milliseconds."""
+    if not path.exists():
+        return {}
+    durations: dict[str, float] = {}
+    for _, record in _records(path, ("clip",)):
+        if isinstance(record, str):
+            continue
+        milliseconds = record.get("duration[ms]", "")
+        if milliseconds.isdigit():
+            durations[record["clip"]] = int(milliseconds) / 1000
+    return durations
+
+
+def _records(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str] | str]]:
+    """Yield each line's place and its columns, or what is wrong with it."""
+    with path.open("rb") as file:
+        header = file.readline().decode("utf-8-sig").rstrip("\r\n").split("\t")
+        if missing := [name for name in required if name not in header]:
+            raise DataError(
+                f"has no column {missing[0]}; its columns are {', '.join(header)}", path=str(path)
+            )
+        for number, line in enumerate(file, start=2):
+            yield f"{path.name}:{number}", _columns(header, line)
+
+
+def _columns(header: list[str], line: bytes) -> dict[str, str] | str:
+    try:
+        values = line.decode().rstrip("\r\n").split("\t")
+    except UnicodeDecodeError:
+        return "not UTF-8"
+    if len(values) != len(header):
+        return f"{len(values)} columns where the header has {len(header)}"
+    return dict(zip(header, values, strict=True))

@@ -1,0 +1,121 @@
+"""Manifests: JSONL, CSV or TSV with `audio` and `text`, perhaps speaker, split, start and end."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from services.contract.errors import DataError
+from training.prepare.rows import Drop, Row, bad, clip_id
+
+SPLIT_NAMES = {"validation": "dev", "valid": "dev", "eval": "dev", "validated": "extra"}
+_SPLITS = frozenset({"train", "dev", "test", "extra"})
+
+
+def read(path: Path) -> Iterator[Row | Drop]:
+    """Yield the manifest's rows in its order.
+
+    Raises:
+        DataError: `audio` or `text` is missing as a column.
+    """
+    records = _jsonl(path) if path.suffix == ".jsonl" else _separated(path)
+    for number, record in records:
+        where = f"{path.name}:{number}"
+        yield bad(where, record) if isinstance(record, str) else _row(where, record)
+
+
+def split_name(name: str) -> str | None:
+    """Give our name for a split, None when it is no split of ours."""
+    name = SPLIT_NAMES.get(name.lower(), name.lower())
+    return name if name in _SPLITS else None
+
+
+def _row(where: str, record: dict[str, Any]) -> Row | Drop:
+    audio, text = record.get("audio"), record.get("text")
+    if not isinstance(audio, str) or not audio:
+        return bad(where, "audio must name a file")
+    if not isinstance(text, str):
+        return bad(where, "text must be a string")
+    split = split_name(str(record["split"])) if record.get("split") else ""
+    if split is None:
+        return bad(where, f"split must be train, dev, test or extra, not {record['split']!r}")
+    try:
+        start_s, end_s = _seconds(record.get("start")), _seconds(record.get("end"))
+    except ValueError:
+        return bad(where, "start and end must be seconds, 0 or more")
+    if end_s is not None and end_s <= (start_s or 0):
+        return bad(where, f"end ({end_s:g} s) must come after start ({start_s or 0:g} s)")
+    return Row(
+        id=clip_id(audio, start_s, end_s),
+        audio=audio,
+        text=text,
+        where=where,
+        speaker=str(record.get("speaker") or ""),
+        split=split,
+        start_s=start_s,
+        end_s=end_s,
+    )
+
+
+def _seconds(value: Any) -> float | None:
+    if value is None or value == "":
+        return None
+    seconds = float(value) if isinstance(value, str | int | float) else math.nan
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise ValueError(value)
+    return seconds
+
+
+def _jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    checked = False
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            record = _json_object(line)
+            if not checked and isinstance(record, dict):
+                _require(path, record)
+                checked = True
+            yield number, record
+
+
+def _json_object(line: bytes) -> dict[str, Any] | str:
+    try:
+        record = json.loads(line.decode("utf-8-sig"))
+    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are both one
+        return f"not JSON: {error}"
+    return record if isinstance(record, dict) else "not a JSON object"
+
+
+def _separated(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    delimiter = "\t" if path.suffix == ".tsv" else ","
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        reader = csv.DictReader(file, delimiter=delimiter, restkey="")
+        _require(path, dict.fromkeys(reader.fieldnames or ()))
+        try:
+            for record in reader:
+                problem = _problem(record)
+                yield reader.line_num, problem or record
+        except csv.Error as error:
+            raise DataError(
+                f"not readable as {path.suffix[1:]}: {error}", path=str(path), line=reader.line_num
+            ) from error
+
+
+def _problem(record: dict[str, Any]) -> str:
+    if "" in record:
+        return "more columns than the header has"
+    if "\ufffd" in (record["text"] or ""):
+        return "not UTF-8"
+    return ""
+
+
+def _require(path: Path, columns: dict[str, Any]) -> None:
+    for name in ("audio", "text"):
+        if name not in columns:
+            raise DataError(
+                f"has no column {name}; its columns are {', '.join(columns) or '(none)'}",
+                path=str(path),
+            )

@@ -1,0 +1,79 @@
+"""What happened to every row: counts, examples and a summary that a person reads."""
+
+import dataclasses
+from collections import Counter
+from typing import Any
+
+from services.contract.errors import DataError
+from training.prepare.manifest import PreparedManifest
+from training.prepare.rows import BAD, Drop
+
+_EXAMPLES = 5
+_LISTED_BAD = 1000
+
+
+@dataclasses.dataclass
+class Report:
+    """Counts rows and drops as they come; the order of coming is the same in every run."""
+
+    max_bad_share: float
+    n_rows: int = 0
+    n_dropped: Counter[str] = dataclasses.field(default_factory=Counter)
+    examples: dict[str, list[Drop]] = dataclasses.field(default_factory=dict)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    def drop(self, drop: Drop) -> None:
+        """Count a drop; keep it as an example while there are few, and every bad row."""
+        self.n_dropped[drop.filter] += 1
+        examples = self.examples.setdefault(drop.filter, [])
+        if len(examples) < (_LISTED_BAD if drop.filter == BAD else _EXAMPLES):
+            examples.append(drop)
+
+    def check_bad_share(self) -> None:
+        """Stop when too much of the input cannot be read.
+
+        Raises:
+            DataError: more than `max_bad_share` of the rows are bad.
+        """
+        n_bad = self.n_dropped[BAD]
+        if n_bad > self.max_bad_share * self.n_rows:
+            first = "; ".join(f"{drop.where}: {drop.detail}" for drop in self.examples[BAD][:3])
+            raise DataError(
+                f"{n_bad} of {self.n_rows} rows cannot be read, more than the"
+                f" {self.max_bad_share:.1%} that prepare.max_bad_share allows: {first}"
+            )
+
+    def reasons(self) -> str:
+        """Say what dropped most, in one line."""
+        counts = self.n_dropped.most_common(3)
+        return ", ".join(f"{name} dropped {n}" for name, n in counts) or "the source is empty"
+
+    def to_dict(self, manifest: PreparedManifest) -> dict[str, Any]:
+        """Give the content of report.json."""
+        return {
+            "source": manifest.source,
+            "n_rows": self.n_rows,
+            "splits": {name: split.model_dump() for name, split in manifest.splits.items()},
+            "dropped": {
+                name: {
+                    "n": self.n_dropped[name],
+                    "examples": [
+                        {"where": drop.where, "why": drop.detail} for drop in self.examples[name]
+                    ],
+                }
+                for name in sorted(self.n_dropped)
+            },
+            "notes": self.notes,
+        }
+
+    def summary(self, manifest: PreparedManifest) -> str:
+        """Say in a few lines what is in the corpus and what is not."""
+        lines = [f"{manifest.source}: {self.n_rows} rows"]
+        for name, split in manifest.splits.items():
+            lines.append(f"  {name:<6} {split.n_clips:>7} clips {split.hours:>8.2f} h")
+        for name, n_dropped in self.n_dropped.most_common():
+            example = self.examples[name][0]
+            lines.append(
+                f"  dropped {name:<18} {n_dropped:>6}  ({example.where}: {example.detail})"
+            )
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
