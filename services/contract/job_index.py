@@ -1,0 +1,154 @@
+"""Lists and counts of jobs, from sorted sets that the scripts keep in step with every change.
+
+A scope's set is ordered by creation time; equal times are ordered by id. A cursor names the last
+job of a page by both, so jobs that come or go meanwhile never shift the next page.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+from redis import Redis
+
+from services.contract.errors import BatchNotFoundError, InvalidRequestError
+from services.contract.job_record import (
+    batch_scope,
+    from_fields,
+    job_key,
+    microseconds,
+    owner_scope,
+)
+from services.contract.redis_client import text
+from services.contract.schema import Job, JobStatus, Seconds
+
+
+@dataclass(frozen=True)
+class JobPage:
+    """Jobs, newest first, and where the next page starts (None: this is the last)."""
+
+    jobs: list[Job]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """How far a batch is."""
+
+    name: str
+    by_status: dict[JobStatus, int]
+    audio_s: Seconds
+    done_s: Seconds
+    """Audio of ended jobs, and the finished part of running ones."""
+
+    @property
+    def n_jobs(self) -> int:
+        """Number of jobs in the batch."""
+        return sum(self.by_status.values())
+
+    @property
+    def progress(self) -> float:
+        """Share of the batch's audio that is done, 0 to 1."""
+        return min(1.0, self.done_s / self.audio_s) if self.audio_s else 1.0
+
+
+class JobIndex:
+    """Reads the indexes; job_scripts.py writes them."""
+
+    def __init__(self, redis: Redis) -> None:
+        """Keep the client."""
+        self._redis = redis
+
+    def page(
+        self,
+        owner: str | None,
+        *,
+        status: JobStatus | None,
+        batch: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> JobPage:
+        """Return up to `limit` jobs of a scope after the cursor, in O(log n + limit)."""
+        key = index_key(status, scope_of(owner, batch))
+        found = self._ids_after(key, limit + 1, cursor)
+        jobs = self._fetch(found[:limit])
+        more = len(found) > limit
+        return JobPage(jobs, cursor_of(jobs[-1]) if more and jobs else None)
+
+    def batch(self, owner: str, name: str) -> BatchCounts:
+        """Count a batch; reads only its running jobs one by one."""
+        scope = batch_scope(owner, name)
+        counts = self.count_by_status(scope)
+        if not sum(counts.values()):
+            raise BatchNotFoundError(f"There is no batch {name[:64]!r}.", param="name")
+        sums = self._redis.hgetall(f"stt:audio_ms:{scope}")
+        audio_ms = {text(k): int(v) for k, v in sums.items()}
+        ended_ms = sum(ms for s, ms in audio_ms.items() if JobStatus(s).is_terminal)
+        running = self._fetch(self._ids_after(index_key(JobStatus.PROCESSING, scope), 10_000, None))
+        running_s = sum(job.progress * job.audio.duration for job in running)
+        return BatchCounts(name, counts, sum(audio_ms.values()) / 1000, ended_ms / 1000 + running_s)
+
+    def count_by_status(self, scope: str) -> dict[JobStatus, int]:
+        """Count a scope in O(1)."""
+        pipe = self._redis.pipeline()
+        for status in JobStatus:
+            pipe.zcard(index_key(status, scope))
+        return dict(zip(JobStatus, pipe.execute(), strict=True))
+
+    def count_unfinished(self, owner: str) -> int:
+        """Count the jobs of an owner that wait or run, in O(1)."""
+        counts = self.count_by_status(owner_scope(owner))
+        return sum(n for status, n in counts.items() if not status.is_terminal)
+
+    def _ids_after(self, key: str, limit: int, cursor: str | None) -> list[str]:
+        """Return ids below the cursor, newest first.
+
+        Jobs of the cursor's own microsecond come first in a read by score, and those that the
+        page before gave are skipped: one read of twice the limit covers all but a flood of equal
+        times, which the loop covers.
+        """
+        if cursor is None:
+            return [text(i) for i in cast(list[bytes], self._redis.zrevrange(key, 0, limit - 1))]
+        score, last_id = parse_cursor(cursor)
+        found: list[str] = []
+        offset = 0
+        while len(found) < limit:
+            reply = self._redis.zrevrangebyscore(
+                key, score, "-inf", start=offset, num=2 * limit, withscores=True
+            )
+            rows = cast(list[tuple[bytes, float]], reply)
+            found += [text(i) for i, s in rows if s < score or text(i) < last_id]
+            offset += len(rows)
+            if len(rows) < 2 * limit:
+                break
+        return found[:limit]
+
+    def _fetch(self, job_ids: list[str]) -> list[Job]:
+        """Read jobs in one round trip; one deleted meanwhile is left out."""
+        pipe = self._redis.pipeline(transaction=False)
+        for job_id in job_ids:
+            pipe.hgetall(job_key(job_id))
+        return [from_fields(fields) for fields in pipe.execute() if fields]
+
+
+def scope_of(owner: str | None, batch: str | None) -> str:
+    """Name the narrowest scope that a filter asks for."""
+    if owner is None:
+        return "all"
+    return owner_scope(owner) if batch is None else batch_scope(owner, batch)
+
+
+def index_key(status: JobStatus | None, scope: str) -> str:
+    """Name the sorted set of a scope's jobs in one state, or in any."""
+    return f"stt:index:{status.value if status else 'any'}:{scope}"
+
+
+def cursor_of(job: Job) -> str:
+    """Name a place in a list."""
+    return f"{microseconds(job.created_at)}-{job.id}"
+
+
+def parse_cursor(cursor: str) -> tuple[int, str]:
+    """Return the time in microseconds and the id that a cursor names."""
+    time, _, job_id = cursor.partition("-")
+    if not (time.isascii() and time.isdigit() and len(time) < 20 and job_id):
+        raise InvalidRequestError("The cursor is not one that an earlier page gave.", param="after")
+    return int(time), job_id

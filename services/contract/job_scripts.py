@@ -1,0 +1,214 @@
+"""The Lua scripts that change jobs: each one checks, writes, indexes and tells, in one atomic step.
+
+redis-py repeats a script whose reply was lost, so each of them answers its own repetition with
+the same success and without a second effect. Scripts build key names themselves: one Redis, no
+cluster (RQ knows none either). Keys:
+
+    stt:job:<id>                 hash: the record
+    stt:windows:<id>             hash: window index -> zlib JSON, of one variant
+    stt:transcript:<id>          zlib JSON
+    stt:index:<status>:<scope>   sorted set of job ids by creation; status "any" holds all
+    stt:audio_ms:<scope>         hash: status -> sum of audio, ms
+    stt:audio:<key>              set of the jobs that use a recording
+    stt:audio:doomed             set of recordings that nobody uses and that must be deleted
+    stt:ended:audio|record       sorted sets of ended jobs by end: what retention looks at
+    stt:attach:<fingerprint>     newest job of an owner with this audio and these options
+    stt:events                   stream of changes, ids and numbers only
+
+A scope is `all`, `owner:<owner>` or `batch:<owner>:<name>`.
+"""
+
+from typing import Final
+
+EVENTS_KEY: Final = "stt:events"
+EVENTS_KEPT: Final = 10_000
+
+_PRELUDE: Final = """
+local function job_key(id) return 'stt:job:' .. id end
+
+local function emit(id, kind)
+  local f = redis.call('HMGET', job_key(id), 'status', 'progress', 'n_windows')
+  redis.call('XADD', 'EVENTS_KEY', 'MAXLEN', '~', EVENTS_KEPT, '*', 'job', id, 'kind', kind,
+             'status', f[1], 'progress', f[2], 'n_windows', f[3])
+end
+
+local function add_audio_ms(scope, status, ms)
+  local key = 'stt:audio_ms:' .. scope
+  if redis.call('HINCRBY', key, status, ms) == 0 then redis.call('HDEL', key, status) end
+end
+
+local function index(id, old, new)
+  local f = redis.call('HMGET', job_key(id), 'scopes', 'created_us', 'audio_ms')
+  for scope in string.gmatch(f[1], '[^\\n]+') do
+    if old then
+      redis.call('ZREM', 'stt:index:' .. old .. ':' .. scope, id)
+      add_audio_ms(scope, old, '-' .. f[3])
+    end
+    if new then
+      redis.call('ZADD', 'stt:index:' .. new .. ':' .. scope, f[2], id)
+      add_audio_ms(scope, new, f[3])
+    end
+    if not old then redis.call('ZADD', 'stt:index:any:' .. scope, f[2], id) end
+    if not new then redis.call('ZREM', 'stt:index:any:' .. scope, id) end
+  end
+end
+
+local function release_audio(id, audio_key)
+  redis.call('ZREM', 'stt:ended:audio', id)
+  local users = 'stt:audio:' .. audio_key
+  if redis.call('SREM', users, id) == 1 and redis.call('SCARD', users) == 0 then
+    redis.call('SADD', 'stt:audio:doomed', audio_key)
+  end
+end
+""".replace("EVENTS_KEY", EVENTS_KEY).replace("EVENTS_KEPT", str(EVENTS_KEPT))
+
+#: ARGV: id, attach key, audio key, then field, value, ...  -> 1, or 0 when the id is taken.
+CREATE: Final = (
+    _PRELUDE
+    + """
+local id, attach, audio = ARGV[1], ARGV[2], ARGV[3]
+if redis.call('EXISTS', job_key(id)) == 1 then
+  return redis.call('HGET', job_key(id), 'attach') == attach and 1 or 0
+end
+redis.call('HSET', job_key(id), 'attach', attach, 'audio_key', audio, unpack(ARGV, 4))
+redis.call('SET', attach, id)
+redis.call('SADD', 'stt:audio:' .. audio, id)
+redis.call('SREM', 'stt:audio:doomed', audio)
+index(id, nil, redis.call('HGET', job_key(id), 'status'))
+emit(id, 'status')
+return 1
+"""
+)
+
+#: ARGV: id, execution id, time, bundle -> the job, or nil when it may not be started.
+START: Final = (
+    _PRELUDE
+    + """
+local id, execution, now, bundle = unpack(ARGV)
+local f = redis.call('HMGET', job_key(id), 'status', 'execution_id')
+if f[1] ~= 'queued' and f[1] ~= 'processing' then return nil end
+if f[1] == 'queued' or f[2] ~= execution then
+  redis.call('HSETNX', job_key(id), 'started_at', now)
+  redis.call('HINCRBY', job_key(id), 'attempt', 1)
+  redis.call('HSET', job_key(id), 'execution_id', execution, 'bundle', bundle,
+             'status', 'processing')
+  if f[1] == 'queued' then index(id, 'queued', 'processing') end
+  emit(id, 'status')
+end
+return redis.call('HGETALL', job_key(id))
+"""
+)
+
+#: ARGV: id, execution id, variant, index, window, progress -> 1, or 0 when the fence is lost.
+ADD_WINDOW: Final = (
+    _PRELUDE
+    + """
+local id, execution, variant, at, window, progress = unpack(ARGV)
+local f = redis.call('HMGET', job_key(id), 'status', 'execution_id', 'variant', 'progress')
+if f[1] ~= 'processing' or f[2] ~= execution then return 0 end
+local windows = 'stt:windows:' .. id
+if f[3] ~= variant then
+  redis.call('DEL', windows)
+elseif tonumber(f[4]) > tonumber(progress) then
+  progress = f[4]
+end
+redis.call('HSET', windows, at, window)
+redis.call('HSET', job_key(id), 'variant', variant, 'progress', progress,
+           'n_windows', redis.call('HLEN', windows))
+emit(id, 'window')
+return 1
+"""
+)
+
+#: ARGV: id, allowed statuses, execution id or '', new status, then field, value, ...
+#: -> 'done', 'lost' (fence), 'missing', or the status that forbids it.
+MOVE: Final = (
+    _PRELUDE
+    + """
+local id, from, execution, to = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local f = redis.call('HMGET', job_key(id), 'status', 'execution_id')
+if not f[1] then return 'missing' end
+if execution ~= '' and f[2] ~= execution then return 'lost' end
+if f[1] == to then return 'done' end
+if not string.find(from, f[1], 1, true) then return f[1] end
+redis.call('HSET', job_key(id), 'status', to, unpack(ARGV, 5))
+index(id, f[1], to)
+emit(id, 'status')
+return 'done'
+"""
+)
+
+#: ARGV: id, execution id or '', new status, time in s, seconds to keep windows, seconds to keep
+#: text, transcript or '', then field, value, ... -> as MOVE. Only a job under way can end.
+END: Final = (
+    _PRELUDE
+    + """
+local id, execution, to, now, windows_ttl, text_ttl, transcript = unpack(ARGV, 1, 7)
+local f = redis.call('HMGET', job_key(id), 'status', 'execution_id')
+if not f[1] then return 'missing' end
+if execution ~= '' and f[2] ~= execution then return 'lost' end
+if f[1] == to then return 'done' end
+if f[1] ~= 'queued' and f[1] ~= 'processing' then return f[1] end
+if transcript ~= '' then
+  redis.call('SET', 'stt:transcript:' .. id, transcript, 'EX', text_ttl)
+end
+redis.call('EXPIRE', 'stt:windows:' .. id, windows_ttl)
+redis.call('HSET', job_key(id), 'status', to, unpack(ARGV, 8))
+redis.call('ZADD', 'stt:ended:audio', now, id)
+redis.call('ZADD', 'stt:ended:record', now, id)
+index(id, f[1], to)
+emit(id, 'status')
+return 'done'
+"""
+)
+
+#: ARGV: id -> number of worker deaths. Counts once per run: a waiting job has no worker to lose.
+ABANDON: Final = (
+    _PRELUDE
+    + """
+local id = ARGV[1]
+if redis.call('HGET', job_key(id), 'status') == 'processing' then
+  redis.call('HINCRBY', job_key(id), 'abandoned', 1)
+  redis.call('HSET', job_key(id), 'status', 'queued')
+  index(id, 'processing', 'queued')
+  emit(id, 'status')
+end
+return tonumber(redis.call('HGET', job_key(id), 'abandoned') or 0)
+"""
+)
+
+#: ARGV: id -> the job as it was, or an empty list.
+DELETE: Final = (
+    _PRELUDE
+    + """
+local id = ARGV[1]
+local job = redis.call('HGETALL', job_key(id))
+if #job == 0 then return job end
+local f = redis.call('HMGET', job_key(id), 'status', 'attach', 'audio_key')
+index(id, f[1], nil)
+emit(id, 'deleted')
+if redis.call('GET', f[2]) == id then redis.call('DEL', f[2]) end
+release_audio(id, f[3])
+redis.call('ZREM', 'stt:ended:record', id)
+redis.call('DEL', job_key(id), 'stt:windows:' .. id, 'stt:transcript:' .. id)
+return job
+"""
+)
+
+#: ARGV: id. Lets go of the recording of a job that keeps its transcript.
+RELEASE_AUDIO: Final = (
+    _PRELUDE
+    + """
+local audio = redis.call('HGET', job_key(ARGV[1]), 'audio_key')
+if audio then release_audio(ARGV[1], audio) else redis.call('ZREM', 'stt:ended:audio', ARGV[1]) end
+"""
+)
+
+#: KEYS: claim. ARGV: fingerprint, job id, seconds -> {fingerprint, job id} that holds the claim.
+CLAIM: Final = """
+local claim = redis.call('HMGET', KEYS[1], 'fingerprint', 'job')
+if claim[1] then return claim end
+redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'job', ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return {ARGV[1], ARGV[2]}
+"""

@@ -1,0 +1,318 @@
+"""The truth about every job: one Redis hash each, its windows, its transcript, its indexes.
+
+Status changes are compare-and-set; a worker's writes are fenced by its execution id, so that a
+worker which lost its lease cannot touch what another one now does. RQ is the engine, not the
+record. Every change and its event are one atomic step (job_scripts.py).
+"""
+
+from collections.abc import Iterable
+from itertools import takewhile
+from uuid import uuid4
+
+from redis import Redis
+
+from services.contract import job_scripts
+from services.contract.errors import (
+    InternalError,
+    JobNotCancelableError,
+    JobNotFinishedError,
+    JobNotFoundError,
+    TranscriptExpiredError,
+)
+from services.contract.job_index import BatchCounts, JobIndex, JobPage
+from services.contract.job_record import (
+    attach_key,
+    from_fields,
+    job_key,
+    pack,
+    to_fields,
+    transcript_key,
+    unpack,
+    windows_key,
+)
+from services.contract.redis_client import redis_errors, text
+from services.contract.resends import Resends
+from services.contract.schema import (
+    ErrorInfo,
+    Job,
+    JobStatus,
+    Transcript,
+    TranscriptionOptions,
+    WindowResult,
+    utc_now,
+)
+
+Windows = list[WindowResult]
+Args = list[str | bytes | float]
+#: Readers of the event stream still fetch the last windows of a job that just ended.
+WINDOWS_KEPT_S = 3600
+
+
+def new_job_id() -> str:
+    """Make an id that nobody can guess, of characters that RQ accepts."""
+    return uuid4().hex
+
+
+class JobStore:
+    """Jobs in Redis. All methods raise QueueUnavailableError when Redis does not answer."""
+
+    def __init__(self, redis: Redis, *, transcript_ttl_s: int, audio_ttl_s: int) -> None:
+        """Prepare the scripts; nothing is sent yet."""
+        self.redis = redis
+        self.transcript_ttl_s = transcript_ttl_s
+        self.audio_ttl_s = audio_ttl_s
+        self._index = JobIndex(redis)
+        self._resends = Resends(redis)
+        self._create = redis.register_script(job_scripts.CREATE)
+        self._start = redis.register_script(job_scripts.START)
+        self._add_window = redis.register_script(job_scripts.ADD_WINDOW)
+        self._move = redis.register_script(job_scripts.MOVE)
+        self._end = redis.register_script(job_scripts.END)
+        self._abandon = redis.register_script(job_scripts.ABANDON)
+        self._delete = redis.register_script(job_scripts.DELETE)
+        self._release_audio = redis.register_script(job_scripts.RELEASE_AUDIO)
+
+    @redis_errors()
+    def create(self, job: Job) -> None:
+        """Record a new job, before it is put into the queue.
+
+        Raises:
+            InternalError: the id belongs to another job.
+        """
+        attach = attach_key(job.owner, job.audio.sha256, job.options)
+        fields = flat(to_fields(job))
+        if not self._create(args=[job.id, attach, job.audio.key, *fields]):
+            raise InternalError(f"The job id {job.id} is taken.")
+
+    @redis_errors()
+    def get(self, job_id: str, owner: str | None = None) -> Job:
+        """Return a job; another owner's job does not exist. `owner` None sees all.
+
+        Raises:
+            JobNotFoundError: no such job for this owner.
+        """
+        fields = self.redis.hgetall(job_key(job_id))
+        if not fields:
+            raise not_found(job_id)
+        job = from_fields(fields)
+        if owner is not None and job.owner != owner:
+            raise not_found(job_id)
+        return job
+
+    @redis_errors()
+    def start(self, job_id: str, execution_id: str, bundle: str) -> Job | None:
+        """Take the job for one worker run; None if it is ended, canceled or deleted.
+
+        A run that held it before loses it: its later writes are refused.
+        """
+        reply = self._start(args=[job_id, execution_id, utc_now().isoformat(), bundle])
+        return from_reply(reply) if reply else None
+
+    @redis_errors()
+    def add_window(
+        self, job_id: str, execution_id: str, variant: str, window: WindowResult, progress: float
+    ) -> bool:
+        """Checkpoint one finished window; False if the run may no longer write.
+
+        Args:
+            variant: short hash of bundle and options. Windows of another variant are dropped.
+            progress: share of the audio that is done, 0 to 1; it never goes back.
+        """
+        args: Args = [job_id, execution_id, variant, window.index, pack(window), progress]
+        return bool(self._add_window(args=args))
+
+    @redis_errors()
+    def windows(self, job_id: str, variant: str | None = None) -> Windows:
+        """Return the finished windows by index; none if they are of another variant."""
+        pipe = self.redis.pipeline()
+        pipe.hget(job_key(job_id), "variant")
+        pipe.hvals(windows_key(job_id))
+        stored, packed = pipe.execute()
+        if variant is not None and (stored is None or text(stored) != variant):
+            return []
+        return sorted((unpack(WindowResult, p) for p in packed), key=lambda w: w.index)
+
+    @redis_errors()
+    def windows_from(self, job_id: str, first: int, limit: int = 64) -> Windows:
+        """Return at most `limit` finished windows from index `first` up to the first gap.
+
+        What a live reader needs: it costs what is new, not what the job has in all.
+        """
+        packed = self.redis.hmget(windows_key(job_id), [str(first + i) for i in range(limit)])
+        return [unpack(WindowResult, p) for p in takewhile(lambda p: p is not None, packed) if p]
+
+    @redis_errors()
+    def succeed(self, job_id: str, execution_id: str, transcript: Transcript) -> bool:
+        """End the job with its transcript; False if the run may no longer write."""
+        return self._finish(
+            job_id, execution_id, JobStatus.SUCCEEDED, pack(transcript), ["progress", 1.0]
+        )
+
+    @redis_errors()
+    def fail(self, job_id: str, execution_id: str | None, error: ErrorInfo) -> bool:
+        """End the job with an error; without an execution id the fence is not asked."""
+        fields: Args = ["error", error.model_dump_json()]
+        return self._finish(job_id, execution_id or "", JobStatus.FAILED, b"", fields)
+
+    @redis_errors()
+    def release(self, job_id: str, execution_id: str) -> bool:
+        """Hand an interrupted job back to the queue; False if the run does not hold it."""
+        args = [job_id, "processing", execution_id, JobStatus.QUEUED, "interrupted", "1"]
+        return text(self._move(args=args)) == "done"
+
+    @redis_errors()
+    def abandon(self, job_id: str) -> int:
+        """Record that a worker died over the job, which waits again; return how many did."""
+        return int(self._abandon(args=[job_id]))
+
+    @redis_errors()
+    def cancel(self, job_id: str) -> Job:
+        """End a job that nobody wants; a canceled one stays as it is.
+
+        Raises:
+            JobNotFoundError: no such job.
+            JobNotCancelableError: it has already ended.
+        """
+        if not self._finish(job_id, "", JobStatus.CANCELED, b"", []):
+            status = self.get(job_id).status
+            raise JobNotCancelableError(f"The job has already ended: it {status.value}.")
+        return self.get(job_id)
+
+    def is_canceled(self, job_id: str) -> bool:
+        """Tell whether work on the job is pointless: canceled, or deleted."""
+        return bool(self.canceled([job_id]))
+
+    @redis_errors()
+    def canceled(self, job_ids: Iterable[str]) -> set[str]:
+        """Return which of the jobs are canceled or deleted, in one round trip."""
+        asked = list(job_ids)
+        pipe = self.redis.pipeline(transaction=False)
+        for job_id in asked:
+            pipe.hget(job_key(job_id), "status")
+        return {
+            job_id
+            for job_id, status in zip(asked, pipe.execute(), strict=True)
+            if status is None or text(status) == JobStatus.CANCELED
+        }
+
+    @redis_errors()
+    def transcript(self, job_id: str) -> Transcript:
+        """Return the result of a job.
+
+        Raises:
+            JobNotFoundError: no such job.
+            JobNotFinishedError: it has no transcript, yet or ever.
+            TranscriptExpiredError: the transcript's time to live is over.
+        """
+        packed = self.redis.get(transcript_key(job_id))
+        if packed is not None:
+            return unpack(Transcript, packed)
+        status = self.get(job_id).status
+        if status is JobStatus.SUCCEEDED:
+            raise TranscriptExpiredError("The transcript is no longer kept; send the audio again.")
+        raise JobNotFinishedError(f"The job has no transcript: it is {status.value}.")
+
+    @redis_errors()
+    def delete(self, job_id: str) -> Job:
+        """Forget a job with its windows, transcript and index entries; return what it was.
+
+        Its recording is marked for deletion if no other job uses it: retention.erase does the rest.
+
+        Raises:
+            JobNotFoundError: no such job.
+        """
+        reply = self._delete(args=[job_id])
+        if not reply:
+            raise not_found(job_id)
+        return from_reply(reply)
+
+    @redis_errors()
+    def release_audio(self, job_id: str) -> None:
+        """Let go of the recording of an ended job, which keeps its transcript."""
+        self._release_audio(args=[job_id])
+
+    @redis_errors()
+    def list_jobs(
+        self,
+        owner: str | None,
+        *,
+        status: JobStatus | None = None,
+        batch: str | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> JobPage:
+        """Return jobs, newest first; `owner` None lists all owners'.
+
+        Raises:
+            InvalidRequestError: the cursor is not one that an earlier page gave.
+        """
+        return self._index.page(owner, status=status, batch=batch, limit=limit, cursor=cursor)
+
+    @redis_errors()
+    def batch(self, owner: str, name: str) -> BatchCounts:
+        """Count the jobs of a batch.
+
+        Raises:
+            BatchNotFoundError: no job of this owner carries the name.
+        """
+        return self._index.batch(owner, name)
+
+    @redis_errors()
+    def count_unfinished(self, owner: str) -> int:
+        """Return how many jobs of an owner wait or run."""
+        return self._index.count_unfinished(owner)
+
+    @redis_errors()
+    def count_by_status(self) -> dict[JobStatus, int]:
+        """Return how many jobs of all owners are in each state."""
+        return self._index.count_by_status("all")
+
+    @redis_errors()
+    def find_attachable(
+        self, owner: str, sha256: str, options: TranscriptionOptions, max_age_s: float
+    ) -> Job | None:
+        """Return the job that the same request made before, so that a client's resend joins it.
+
+        It is under way, or succeeded not longer than `max_age_s` ago.
+        """
+        return self._resends.find(owner, sha256, options, max_age_s)
+
+    @redis_errors()
+    def claim_idempotency(self, owner: str, key: str, fingerprint: str, job_id: str) -> str | None:
+        """Tie an Idempotency-Key to a job id for 24 h; return the id it is tied to, if another.
+
+        Args:
+            fingerprint: hash of all that the request asks for.
+        Raises:
+            IdempotencyConflictError: the key came before with another fingerprint.
+        """
+        return self._resends.claim(owner, key, fingerprint, job_id)
+
+    @redis_errors()
+    def release_idempotency(self, owner: str, key: str) -> None:
+        """Free a key whose job could not be created after all."""
+        self._resends.release(owner, key)
+
+    def _finish(
+        self, job_id: str, execution_id: str, to: JobStatus, packed: bytes, fields: Args
+    ) -> bool:
+        now = utc_now()
+        windows_ttl = min(WINDOWS_KEPT_S, self.transcript_ttl_s)
+        head: Args = [job_id, execution_id, to, now.timestamp(), windows_ttl, self.transcript_ttl_s]
+        args = [*head, packed, "finished_at", now.isoformat(), *fields]
+        return text(self._end(args=args)) == "done"
+
+
+def not_found(job_id: str) -> JobNotFoundError:
+    """Say that there is no such job, without telling whose it may be."""
+    return JobNotFoundError(f"There is no job {job_id[:64]!r}.", param="id")
+
+
+def from_reply(reply: list[bytes]) -> Job:
+    """Decode the flat list of fields and values that a script returns."""
+    return from_fields(dict(zip(reply[::2], reply[1::2], strict=True)))
+
+
+def flat(fields: dict[str, str]) -> list[str]:
+    """Turn fields into the flat list of fields and values that a script takes."""
+    return [part for pair in fields.items() for part in pair]

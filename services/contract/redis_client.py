@@ -1,0 +1,66 @@
+"""The connection to Redis, and the border where its errors become ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import SecretStr
+from redis import Redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from services.contract.errors import QueueUnavailableError, SettingsError
+
+#: A worker outlives a minute without Redis: giving up sooner throws finished work away.
+WORKER_RETRIES = 60
+#: An API process answers 503 after about two seconds: its clients can try again.
+API_RETRIES = 4
+#: More than any blocking read of ours; a Redis that swallows packets is noticed after this.
+SOCKET_TIMEOUT_S = 15.0
+
+
+def connect(url: SecretStr | str, *, for_worker: bool = False) -> Redis:
+    """Build a client that tries again by itself; nothing is sent yet.
+
+    Raises:
+        SettingsError: the URL is not one that redis-py reads.
+    """
+    plain = url.get_secret_value() if isinstance(url, SecretStr) else url
+    retries = WORKER_RETRIES if for_worker else API_RETRIES
+    try:
+        return Redis.from_url(
+            plain,
+            retry=Retry(ExponentialBackoff(cap=1.0, base=0.05 if for_worker else 0.1), retries),
+            retry_on_error=[RedisConnectionError, RedisTimeoutError],
+            socket_timeout=SOCKET_TIMEOUT_S if for_worker else 5.0,
+            socket_connect_timeout=2.0,
+            health_check_interval=30,
+        )
+    except ValueError as error:
+        raise SettingsError(
+            "STT_REDIS_URL is not a Redis address; use redis://host:6379/0"
+        ) from error
+
+
+@contextmanager
+def redis_errors() -> Iterator[None]:
+    """Turn what redis-py raises into QueueUnavailableError; also usable as a decorator.
+
+    Raises:
+        QueueUnavailableError: Redis did not answer after the client's own retries, or refused.
+    """
+    try:
+        yield
+    except (RedisConnectionError, RedisTimeoutError) as error:
+        raise QueueUnavailableError("Redis does not answer; try again in a moment.") from error
+    except RedisError as error:
+        raise QueueUnavailableError(
+            f"Redis refused a command ({type(error).__name__}); look at its log and its memory."
+        ) from error
+
+
+def text(value: bytes | str) -> str:
+    """Return a reply of Redis as text; clients of RQ must not decode by themselves."""
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,108 @@
+"""Fixtures for every part: real Redis, spoken audio, a printed seed.
+
+Fault tests that kill Redis take `redis_server`, a server of their own; all others share one.
+"""
+
+import hashlib
+import os
+import random
+import subprocess
+import wave
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import pytest
+from redis import Redis
+
+from tests.redis_server import RedisServer
+
+SEED_NAME = "TEST_SEED"
+
+
+def pytest_report_header() -> str:
+    """Print the seed of the run, so that a failure can be repeated with it."""
+    return f"{SEED_NAME}={seed()}"
+
+
+def seed() -> int:
+    """Return the seed of this run: from the environment, else drawn once."""
+    return int(os.environ.setdefault(SEED_NAME, str(random.SystemRandom().randrange(2**32))))
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    random.seed(seed())
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("STT_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def _shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(_shared_redis: RedisServer) -> str:
+    """Address of a real Redis server, empty at the start of each test."""
+    with Redis.from_url(_shared_redis.url) as client:
+        client.flushall()
+    return _shared_redis.url
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator[Redis]:
+    """A client of an empty Redis server."""
+    with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A running Redis server of this test alone, to kill and restart."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = RedisServer(folder)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that speaks Swedish: `speech("Hej", speed=160)` -> 16 kHz mono wav.
+
+    Equal words give the same file; it is made once per run.
+    """
+    folder = tmp_path_factory.mktemp("speech")
+
+    def speak(words: str, *, voice: str = "sv", speed: int = 160, pitch: int = 50) -> Path:
+        name = hashlib.sha256(repr((words, voice, speed, pitch)).encode()).hexdigest()[:16]
+        path = folder / f"{name}.wav"
+        if not path.exists():
+            spoken = path.with_suffix(".spoken.wav")
+            options = ["-v", voice, "-s", str(speed), "-p", str(pitch), "-w", str(spoken)]
+            subprocess.run(["espeak-ng", *options, words], check=True)
+            resample(spoken, path)
+        return path
+
+    return speak
+
+
+def resample(source: Path, target: Path) -> None:
+    """Write a wav file as 16 kHz mono 16-bit: espeak-ng speaks at 22,050 Hz."""
+    with av.open(str(source)) as spoken, wave.open(str(target), "wb") as written:
+        written.setnchannels(1)
+        written.setsampwidth(2)
+        written.setframerate(16_000)
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=16_000)
+        for frame in [*spoken.decode(audio=0), None]:
+            for part in resampler.resample(frame):
+                written.writeframes(part.to_ndarray().tobytes())
