@@ -1,0 +1,44 @@
+"""The `evaluate` section of a training config."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from training.convert.config import Quantization
+
+Context = Literal["full", "short"]
+
+
+class EvaluateConfig(BaseModel):
+    """What is measured, and how the model is run for it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    splits: tuple[str, ...] = ("dev", "test")
+    """Splits to evaluate."""
+    contexts: tuple[Context, ...] = ("full", "short")
+    """Padded to 30 s, or only as long as the clip needs; the difference decides short_context."""
+    language: str = "sv"
+    """Language to decode in."""
+    task: Literal["transcribe", "translate"] = "transcribe"
+    """Task to decode."""
+    beam_size: int = Field(default=5, ge=1)
+    """1 is greedy."""
+    batch_size: int = Field(default=16, ge=1)
+    """Clips that are decoded together."""
+    max_new_tokens: int = Field(default=200, ge=1, le=224)
+    """A transcript that reaches this many tokens counts as one that does not end."""
+    quantization: Quantization = "float16"
+    """How a checkpoint is converted before it is evaluated; bundles are taken as they are."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to run."""
+    compute_type: str = "default"
+    """CTranslate2's type of computation."""
+    threads: int = Field(default=0, ge=0)
+    """CPU threads; 0 lets CTranslate2 choose."""
+    max_clips: int | None = Field(default=None, ge=1)
+    """Take only this many clips per split, spread evenly; None is all."""
+    n_worst: int = Field(default=30, ge=0)
+    """Worst utterances in the report."""
+    long_form_minutes: float = Field(default=5.0, ge=0)
+    """Clips joined to this length go through faster-whisper's own long-form loop; 0 leaves it out."""

@@ -1,0 +1,160 @@
+"""Decodes many short recordings through CTranslate2, as fast as the machine allows.
+
+What is evaluated is what is served: the same weights, features, prompt and context lengths. Clips
+are sorted by length, so that a batch holds clips of one length and little is computed on padding.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+
+import ctranslate2
+import numpy as np
+import tokenizers
+from faster_whisper.feature_extractor import FeatureExtractor
+from numpy.typing import NDArray
+
+from services.contract.errors import ConfigError, ModelBundleError
+from services.contract.model_bundle import ModelBundle
+from services.contract.short_context import FULL_FRAMES, context_frames
+from training.evaluate.config import Context, EvaluateConfig
+
+SAMPLE_RATE = 16_000
+HOP_SAMPLES = 160
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What the model said about one recording."""
+
+    text: str
+    n_tokens: int
+    ended: bool
+    """False when the token limit was reached before end-of-text."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedSet:
+    """All recordings of a set, in the order in which they were given."""
+
+    decoded: tuple[Decoded, ...]
+    audio_s: float
+    processing_s: float
+    """Features, encoder, decoder and text; not reading the audio."""
+
+    @property
+    def real_time_factor(self) -> float:
+        """Processing time per second of audio; below 1 is faster than real time."""
+        return self.processing_s / self.audio_s if self.audio_s else 0.0
+
+
+class Decoder:
+    """A loaded bundle and the options of an evaluation."""
+
+    def __init__(self, bundle: ModelBundle, config: EvaluateConfig) -> None:
+        """Load the weights.
+
+        Raises:
+            ModelBundleError: CTranslate2 cannot load them on this device.
+            ConfigError: the language is not one of the model's.
+        """
+        self._config = config
+        self._n_mels = bundle.n_mels
+        self._model = _load(bundle.path, config)
+        self._tokenizer = tokenizers.Tokenizer.from_file(str(bundle.path / "tokenizer.json"))
+        self._features = FeatureExtractor(feature_size=bundle.n_mels)
+        self._prompt = self._make_prompt(bundle)
+
+    def decode(
+        self,
+        durations_s: Sequence[float],
+        load: Callable[[int], Samples],
+        context: Context,
+        *,
+        advance: Callable[[int], None] = lambda n: None,
+    ) -> DecodedSet:
+        """Decode a set of recordings.
+
+        Args:
+            durations_s: length of each recording in seconds, each at most 30.
+            load: returns the samples of a recording by its index, mono at 16 kHz.
+            context: full or short.
+            advance: told how many more recordings are done.
+        """
+        decoded: dict[int, Decoded] = {}
+        processing_s = 0.0
+        for indices in self._batches(durations_s, context):
+            recordings = [load(index) for index in indices]
+            started = time.perf_counter()
+            decoded.update(zip(indices, self._decode_batch(recordings, context), strict=True))
+            processing_s += time.perf_counter() - started
+            advance(len(indices))
+        ordered = tuple(decoded[index] for index in range(len(durations_s)))
+        return DecodedSet(ordered, sum(durations_s), processing_s)
+
+    def _batches(self, durations_s: Sequence[float], context: Context) -> Iterator[list[int]]:
+        """Group recordings of the same context length, longest first: memory peaks at once."""
+
+        def frames(index: int) -> int:
+            return self._frames(round(durations_s[index] * SAMPLE_RATE), context)
+
+        order = sorted(range(len(durations_s)), key=lambda i: (-frames(i), -durations_s[i]))
+        for _, group in groupby(order, key=frames):
+            yield from _chunks(group, self._config.batch_size)
+
+    def _decode_batch(self, recordings: list[Samples], context: Context) -> list[Decoded]:
+        n_frames = max(self._frames(len(samples), context) for samples in recordings)
+        batch = np.zeros((len(recordings), self._n_mels, n_frames), dtype=np.float32)
+        for row, samples in zip(batch, recordings, strict=True):
+            features = self._features(samples)[:, :n_frames]
+            row[:, : features.shape[1]] = features
+        results = self._model.generate(
+            ctranslate2.StorageView.from_array(batch),
+            [self._prompt] * len(recordings),
+            beam_size=self._config.beam_size,
+            # CTranslate2 gives at most half of max_length to new tokens.
+            max_length=2 * self._config.max_new_tokens,
+            suppress_blank=True,
+            suppress_tokens=[-1],
+        )
+        return [self._read(result.sequences_ids[0]) for result in results]
+
+    def _frames(self, n_samples: int, context: Context) -> int:
+        n_frames = min(FULL_FRAMES, -(-n_samples // HOP_SAMPLES))
+        return context_frames(n_frames, n_mels=self._n_mels, short_context=context == "short")
+
+    def _read(self, tokens: list[int]) -> Decoded:
+        text = self._tokenizer.decode(tokens, skip_special_tokens=True).strip()
+        return Decoded(text, len(tokens), ended=len(tokens) < self._config.max_new_tokens)
+
+    def _make_prompt(self, bundle: ModelBundle) -> list[int]:
+        config = self._config
+        tokens = ("startoftranscript", config.language, config.task, "notimestamps")
+        ids = [self._tokenizer.token_to_id(f"<|{token}|>") for token in tokens]
+        if None in ids or (bundle.languages and config.language not in bundle.languages):
+            raise ConfigError(
+                f"evaluate.language: {bundle.id} has no language {config.language!r}; it has "
+                f"{', '.join(bundle.languages) or 'the languages of Whisper'}"
+            )
+        return ids
+
+
+def _load(path: Path, config: EvaluateConfig) -> ctranslate2.models.Whisper:
+    try:
+        return ctranslate2.models.Whisper(
+            str(path),
+            device=config.device,
+            compute_type=config.compute_type,
+            intra_threads=config.threads,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise ModelBundleError(f"CTranslate2 cannot load {path}: {error}") from error
+
+
+def _chunks(indices: Iterable[int], size: int) -> Iterator[list[int]]:
+    iterator = iter(indices)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
