@@ -41,4 +41,4 @@ class EvaluateConfig(BaseModel):
     n_worst: int = Field(default=30, ge=0)
     """Worst utterances in the report."""
     long_form_minutes: float = Field(default=5.0, ge=0)
-    """Clips joined to this length go through faster-whisper's own long-form loop; 0 leaves it out."""
+    """Clips joined to this length go through faster-whisper's long-form loop; 0 leaves it out."""

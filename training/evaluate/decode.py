@@ -16,9 +16,9 @@ import tokenizers
 from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
+from services.contract.encoder_context import FULL_CONTEXT_FRAMES, context_frames
 from services.contract.errors import ConfigError, ModelBundleError
 from services.contract.model_bundle import ModelBundle
-from services.contract.short_context import FULL_FRAMES, context_frames
 from training.evaluate.config import Context, EvaluateConfig
 
 SAMPLE_RATE = 16_000
@@ -65,6 +65,8 @@ class Decoder:
         self._n_mels = bundle.n_mels
         self._model = _load(bundle.path, config)
         self._tokenizer = tokenizers.Tokenizer.from_file(str(bundle.path / "tokenizer.json"))
+        # Everything from this token on is not text: languages, tasks, timestamps.
+        self._end_of_text = self._token_id("<|endoftext|>")
         self._features = FeatureExtractor(feature_size=bundle.n_mels)
         self._prompt = self._make_prompt(bundle)
 
@@ -123,23 +125,29 @@ class Decoder:
         return [self._read(result.sequences_ids[0]) for result in results]
 
     def _frames(self, n_samples: int, context: Context) -> int:
-        n_frames = min(FULL_FRAMES, -(-n_samples // HOP_SAMPLES))
-        return context_frames(n_frames, n_mels=self._n_mels, short_context=context == "short")
+        n_frames = min(FULL_CONTEXT_FRAMES, -(-n_samples // HOP_SAMPLES))
+        return context_frames(n_frames, short_context=context == "short")
 
     def _read(self, tokens: list[int]) -> Decoded:
-        text = self._tokenizer.decode(tokens, skip_special_tokens=True).strip()
+        words = [token for token in tokens if token < self._end_of_text]
+        text = self._tokenizer.decode(words).strip()
         return Decoded(text, len(tokens), ended=len(tokens) < self._config.max_new_tokens)
 
     def _make_prompt(self, bundle: ModelBundle) -> list[int]:
         config = self._config
         tokens = ("startoftranscript", config.language, config.task, "notimestamps")
-        ids = [self._tokenizer.token_to_id(f"<|{token}|>") for token in tokens]
-        if None in ids or (bundle.languages and config.language not in bundle.languages):
+        if bundle.languages and config.language not in bundle.languages:
             raise ConfigError(
-                f"evaluate.language: {bundle.id} has no language {config.language!r}; it has "
-                f"{', '.join(bundle.languages) or 'the languages of Whisper'}"
+                f"evaluate.language: {bundle.id} was made for {', '.join(bundle.languages)}, "
+                f"not for {config.language!r}"
             )
-        return ids
+        return [self._token_id(f"<|{token}|>") for token in tokens]
+
+    def _token_id(self, token: str) -> int:
+        token_id = self._tokenizer.token_to_id(token)
+        if token_id is None:
+            raise ConfigError(f"the model's tokenizer has no {token}")
+        return int(token_id)
 
 
 def _load(path: Path, config: EvaluateConfig) -> ctranslate2.models.Whisper:
