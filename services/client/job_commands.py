@@ -1,0 +1,107 @@
+"""`whisper-sv jobs` and `cancel`: look at jobs, and stop them."""
+
+from itertools import islice
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.client.answers import JobAnswer
+from services.client.client import Client
+from services.contract.errors import InvalidRequestError, JobNotCancelableError
+from services.contract.schema import JobStatus
+from services.contract.settings import ClientSettings, load
+
+Url = Annotated[str | None, typer.Option(help="Address of the API; else STT_BASE_URL.")]
+Batch = Annotated[str | None, typer.Option(help="Only jobs of this batch.")]
+
+STYLES = {
+    JobStatus.SUCCEEDED: "green",
+    JobStatus.FAILED: "red",
+    JobStatus.CANCELED: "dim",
+    JobStatus.PROCESSING: "cyan",
+    JobStatus.QUEUED: "yellow",
+}
+
+
+def configured_client(url: str | None, *, patience_s: float = 10.0) -> Client:
+    """Return a client for the address and key of the settings."""
+    settings = load(ClientSettings)
+    key = settings.api_key.get_secret_value()
+    return Client(url or settings.base_url, key, patience_s=patience_s)
+
+
+def jobs(
+    status: Annotated[JobStatus | None, typer.Option(help="Only jobs in this state.")] = None,
+    batch: Batch = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    url: Url = None,
+) -> None:
+    """List jobs, newest first; with --batch also its counts."""
+    with configured_client(url) as client:
+        found = list(islice(client.jobs(status=status, batch=batch), limit))
+        if as_json:
+            for job in found:
+                typer.echo(job.model_dump_json(by_alias=True))
+            return
+        console = Console()
+        console.print(_table(found) if found else "No jobs.")
+        if batch and found:
+            counts = client.batch(batch).counts
+            told = ", ".join(f"{n} {status.value}" for status, n in counts.items() if n)
+            console.print(f"Batch {batch}: {told}", highlight=False, markup=False)
+
+
+def cancel(
+    job_ids: Annotated[list[str] | None, typer.Argument(help="Ids, as `jobs` shows them.")] = None,
+    batch: Annotated[str | None, typer.Option(help="All unfinished jobs of this batch.")] = None,
+    url: Url = None,
+) -> None:
+    """Stop jobs that wait or run."""
+    if not job_ids and not batch:
+        raise InvalidRequestError("Name the jobs to cancel, or a --batch")
+    with configured_client(url) as client:
+        wanted = list(job_ids or ())
+        if batch:
+            wanted += [j.id for j in client.jobs(batch=batch) if not j.status.is_terminal]
+        n_canceled = sum(_cancel(client, job_id) for job_id in wanted)
+    typer.echo(f"{n_canceled} canceled")
+
+
+def _cancel(client: Client, job_id: str) -> bool:
+    try:
+        client.cancel(job_id)
+    except JobNotCancelableError as error:
+        typer.echo(f"{job_id}: {error.message}", err=True)
+        return False
+    return True
+
+
+def _table(found: list[JobAnswer]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Job", no_wrap=True)
+    table.add_column("Status")
+    table.add_column("Progress", justify="right")
+    table.add_column("Audio", justify="right")
+    table.add_column("Recording", overflow="fold")
+    table.add_column("Made", no_wrap=True)
+    for job in found:
+        name = job.audio.filename + (f": {job.error.message}" if job.error else "")
+        table.add_row(
+            job.id,
+            f"[{STYLES[job.status]}]{job.status.value}",
+            f"{job.progress:.0%}",
+            clock(job.audio.duration),
+            name.replace("[", r"\["),
+            job.created_at.astimezone().strftime("%m-%d %H:%M"),
+        )
+    return table
+
+
+def clock(duration_s: float) -> str:
+    """Write a duration as people do: 1:05, 2:00:09."""
+    minutes, seconds = divmod(round(duration_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,153 @@
+"""Which recordings a command line means, and where their transcripts go."""
+
+import glob
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.contract.errors import InvalidRequestError
+from services.contract.schema import TranscriptFormat
+
+#: Files in a folder that count as recordings; a file named outright is sent whatever its name.
+EXTENSIONS = frozenset(
+    ".wav .flac .mp3 .mp2 .mpga .mpeg .m4a .m4b .aac .ogg .oga .opus .webm .weba .mka .mkv "
+    ".mp4 .mov .avi .3gp .amr .aiff .aif .caf .wma .ac3".split()
+)
+SUFFIXES: dict[TranscriptFormat, str] = {
+    "json": ".json",
+    "verbose_json": ".verbose.json",
+    "text": ".txt",
+    "srt": ".srt",
+    "vtt": ".vtt",
+    "tsv": ".tsv",
+}
+
+
+def parse_formats(names: str) -> list[TranscriptFormat]:
+    """Read `srt,vtt`; `txt` is another name for text.
+
+    Raises:
+        InvalidRequestError: there is no such format.
+    """
+    known: dict[str, TranscriptFormat] = {form: form for form in SUFFIXES}
+    known["txt"] = "text"
+    wanted = [name.strip() for name in names.split(",")]
+    if unknown := [name for name in wanted if name not in known]:
+        raise InvalidRequestError(f"No format {unknown[0]!r}; there are {', '.join(SUFFIXES)}")
+    return list(dict.fromkeys(known[name] for name in wanted))
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One file to transcribe."""
+
+    path: Path
+    name: str
+    """Its path below the folder or pattern that named it; also the display name."""
+
+
+def find(arguments: Sequence[str]) -> list[Recording]:
+    """Turn files, folders and patterns into recordings, each once, in the order given.
+
+    Raises:
+        InvalidRequestError: an argument names nothing.
+    """
+    found: dict[Path, Recording] = {}
+    for argument in arguments:
+        recordings = list(_named_by(argument))
+        if not recordings:
+            raise InvalidRequestError(f"{argument}: no such file, or no recordings in it")
+        for recording in recordings:
+            found.setdefault(recording.path.resolve(), recording)
+    return list(found.values())
+
+
+def _named_by(argument: str) -> Iterable[Recording]:
+    path = Path(argument)
+    if path.is_dir():
+        return _below(path, path.rglob("*"))
+    if path.exists():
+        return [Recording(path, path.name)]
+    return _below(_fixed_part(path), (Path(p) for p in glob.glob(argument, recursive=True)))
+
+
+def _below(root: Path, files: Iterable[Path]) -> Iterable[Recording]:
+    """Yield those files that look like recordings, named by their path below the root."""
+    for file in sorted(files):
+        inside = file.relative_to(root)
+        hidden = any(part.startswith(".") for part in inside.parts)
+        if file.suffix.lower() in EXTENSIONS and not hidden and file.is_file():
+            yield Recording(file, str(inside))
+
+
+def _fixed_part(pattern: Path) -> Path:
+    """Return the folder before the first wildcard."""
+    while glob.has_magic(str(pattern)):
+        pattern = pattern.parent
+    return pattern
+
+
+def outputs(
+    recordings: Sequence[Recording], formats: Sequence[TranscriptFormat], out_dir: Path | None
+) -> dict[Recording, dict[TranscriptFormat, Path]]:
+    """Say where each transcript goes: beside its recording, or below `out_dir`.
+
+    Two recordings that differ only in their extension keep it: talk.wav.srt, talk.mp3.srt.
+
+    Raises:
+        InvalidRequestError: two transcripts would go to the same file.
+    """
+    bases = {
+        recording: recording.path if out_dir is None else out_dir / recording.name
+        for recording in recordings
+    }
+    stems = Counter(base.with_suffix("") for base in bases.values())
+    targets = {
+        recording: {
+            form: _with_ending(base, SUFFIXES[form], keep=stems[base.with_suffix("")] > 1)
+            for form in formats
+        }
+        for recording, base in bases.items()
+    }
+    _refuse_collisions(targets)
+    return targets
+
+
+def _refuse_collisions(targets: dict[Recording, dict[TranscriptFormat, Path]]) -> None:
+    owners: dict[Path, Recording] = {}
+    for recording, files in targets.items():
+        for file in files.values():
+            other = owners.setdefault(file, recording)
+            if other is not recording:
+                raise InvalidRequestError(
+                    f"{other.path} and {recording.path} would both be written to {file}; "
+                    "give the folder that holds them both, or run twice with another --out"
+                )
+
+
+def _with_ending(base: Path, suffix: str, *, keep: bool) -> Path:
+    return base.with_name((base.name if keep else base.stem) + suffix)
+
+
+def is_done(recording: Recording, targets: Iterable[Path | None]) -> bool:
+    """Whether every transcript is a file that exists and is not older than the recording."""
+    changed_at = recording.path.stat().st_mtime
+    return all(
+        target is not None and target.is_file() and target.stat().st_mtime >= changed_at
+        for target in targets
+    )
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal.
+
+    Raises:
+        InvalidRequestError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InvalidRequestError(f"Cannot read {path}: {error.strerror}") from error

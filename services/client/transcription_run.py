@@ -1,0 +1,187 @@
+"""One run of `whisper-sv transcribe`: many recordings at once, each to files of its own.
+
+A run that was broken off is picked up by the same command: finished files are skipped, and a job
+that still runs is found again by its idempotency key.
+"""
+
+import hashlib
+import json
+import os
+import queue
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.client.client import Client, JobRequest
+from services.client.progress_view import ProgressView
+from services.client.recordings import Recording, is_done, sha256
+from services.contract.errors import (
+    InternalError,
+    InvalidApiKeyError,
+    InvalidRequestError,
+    ServiceError,
+    SttError,
+    TranscriptionError,
+)
+from services.contract.schema import JobStatus, TranscriptFormat
+
+Targets = Mapping[Recording, Mapping[TranscriptFormat, Path | None]]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A recording without transcript, and why."""
+
+    recording: Recording
+    error: SttError
+
+    @property
+    def is_general(self) -> bool:
+        """Whether every other recording would fail in the same way."""
+        service = isinstance(self.error, ServiceError) and not isinstance(self.error, InternalError)
+        return service or isinstance(self.error, InvalidApiKeyError)
+
+
+@dataclass
+class Outcome:
+    """What a run came to."""
+
+    n_done: int = 0
+    n_skipped: int = 0
+    n_left: int = 0
+    """Not tried, since the service is out of order."""
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run over many recordings."""
+
+    client: Client
+    request: JobRequest
+    targets: Targets
+    view: ProgressView
+    concurrency: int
+    force: bool = False
+    """Transcribe also what has been transcribed."""
+
+    def run(self) -> Outcome:
+        """Transcribe everything that is not done yet; stop early only if the service is away."""
+        outcome = Outcome()
+        todo = [
+            r for r, files in self.targets.items() if self.force or not is_done(r, files.values())
+        ]
+        outcome.n_skipped = len(self.targets) - len(todo)
+        self.view.begin(len(todo), outcome.n_skipped)
+        waiting: queue.SimpleQueue[Recording] = queue.SimpleQueue()
+        for recording in todo:
+            waiting.put(recording)
+        ended: queue.SimpleQueue[Recording | Failure] = queue.SimpleQueue()
+        for _ in range(min(self.concurrency, len(todo))):
+            # Daemons: Ctrl-C must not wait for a transcript that takes another hour.
+            threading.Thread(target=self._work, args=(waiting, ended), daemon=True).start()
+        for n_left in reversed(range(len(todo))):
+            result = ended.get()
+            self._note(result, outcome)
+            if isinstance(result, Failure) and result.is_general:
+                outcome.n_left = n_left
+                break
+        return outcome
+
+    def _note(self, result: "Recording | Failure", outcome: Outcome) -> None:
+        if isinstance(result, Failure):
+            outcome.failures.append(result)
+            self.view.failed(result.recording.name, result.error.message)
+        else:
+            outcome.n_done += 1
+            self.view.done(result.name)
+
+    def _work(
+        self,
+        waiting: "queue.SimpleQueue[Recording]",
+        ended: "queue.SimpleQueue[Recording | Failure]",
+    ) -> None:
+        while True:
+            try:
+                recording = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                self._transcribe(recording)
+                ended.put(recording)
+            except SttError as error:
+                ended.put(Failure(recording, error))
+
+    def _transcribe(self, recording: Recording) -> None:
+        name = recording.name
+        self.view.update(name, "uploading", 0.0)
+        key = None if self.force else idempotency_key(recording, self.request)
+        job = self.client.submit(
+            recording.path, self.request, filename=recording.path.name, idempotency_key=key
+        )
+        if job.status in (JobStatus.FAILED, JobStatus.CANCELED):
+            # The idempotency key found an earlier run's job.
+            job = self.client.retry(job.id, self.request)
+        for event in self.client.events(job.id):
+            if event.job is not None:
+                place = event.job.queue_position
+                ahead = "" if place is None else f", number {place}"
+                self.view.update(name, event.job.status + ahead, event.job.progress)
+        job = self.client.job(job.id)
+        if job.status is not JobStatus.SUCCEEDED:
+            reason = job.error.message if job.error else f"The job was {job.status.value}."
+            raise TranscriptionError(reason)
+        for form, target in self.targets[recording].items():
+            deliver(self.client.transcript(job.id, form), target)
+
+
+def idempotency_key(recording: Recording, request: JobRequest) -> str:
+    """Return a key that names this audio with these options, whoever sends it and when."""
+    fields = json.dumps([sha256(recording.path), recording.path.name, request.fields()])
+    return "transcribe-" + hashlib.sha256(fields.encode()).hexdigest()
+
+
+def deliver(text: str, target: Path | None) -> None:
+    """Write a transcript to its file, or print it."""
+    if target is None:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
+    else:
+        write_whole(target, text)
+
+
+def write_whole(target: Path, text: str) -> None:
+    """Write a file so that it is complete or not there.
+
+    Raises:
+        InvalidRequestError: the folder cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise InvalidRequestError(f"Cannot write {target}: {error.strerror}") from error
+
+
+def summary(outcome: Outcome) -> Sequence[str]:
+    """Say in a few lines what a run came to."""
+    lines = [f"{outcome.n_done} transcribed, {outcome.n_skipped} already done"]
+    if outcome.failures:
+        lines[0] += f", {len(outcome.failures)} failed"
+    lines += [
+        f"  {failure.recording.path}: {failure.error.message}" for failure in outcome.failures
+    ]
+    if outcome.n_left:
+        lines.append(f"Stopped with {outcome.n_left} left; run the same command again.")
+    return lines

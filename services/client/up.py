@@ -1,0 +1,141 @@
+"""`whisper-sv up`: the whole service on this machine, from one command, until Ctrl-C.
+
+API and worker are subprocesses; this module knows only their names and settings.
+"""
+
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from services.client import announcement, data_folder, embedded_redis
+from services.client.child_process import ChildPlan
+from services.client.stack import REDIS_TIMEOUT_S, Stack, answers_ready
+from services.contract.errors import ServiceError, SettingsError
+from services.contract.settings import ApiSettings, ClientSettings, child_environ, load
+
+#: The first start may download a model from the hub.
+READY_TIMEOUT_S = 3600.0
+#: What the terminal sends when it closes, and what service managers send.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """The command line of `up`; None leaves a setting as the environment has it."""
+
+    host: str | None
+    port: int | None
+    data_dir: Path
+    model: str | None
+
+
+class Stopped(BaseException):
+    """Somebody asked this process to end."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the stack runs, once that is settled."""
+
+    data_dir: Path
+    environ: dict[str, str]
+    base_url: str
+    lock: int
+    """Descriptor that holds the data folder."""
+
+
+def run(options: UpOptions, console: Console) -> None:
+    """Start everything, announce it, and keep it running until a signal to stop.
+
+    Raises:
+        SttError: something cannot be started; nothing is left running.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, _stop)
+    data_dir = _prepared(options.data_dir)
+    try:
+        with embedded_redis.locked(data_dir) as lock, Stack() as stack:
+            environ, base_url = _settled(options, data_dir)
+            site = Site(data_dir, environ, base_url, lock)
+            with console.status("Starting; a model named for the first time is downloaded"):
+                _start(stack, site)
+            announcement.show(console, base_url, data_dir, load(ClientSettings))
+            stack.watch(lambda line: console.print(line, soft_wrap=True, highlight=False))
+    except Stopped:
+        console.print("Stopped.")
+
+
+def _start(stack: Stack, site: Site) -> None:
+    address = embedded_redis.url(site.data_dir)
+    if site.environ["STT_REDIS_URL"] == address:  # Else somebody else's Redis is used.
+        stack.start(embedded_redis.plan(site.data_dir, site.environ, site.lock))
+        stack.wait_until(lambda: embedded_redis.answers(address), REDIS_TIMEOUT_S, "Redis")
+    for name in ("api", "worker"):
+        command = (sys.executable, "-m", f"services.{name}")
+        log_file = site.data_dir / "logs" / f"{name}.log"
+        stack.start(ChildPlan(name, command, site.environ, log_file))
+    stack.wait_until(lambda: answers_ready(site.base_url), READY_TIMEOUT_S, "The service")
+
+
+def _settled(options: UpOptions, data_dir: Path) -> tuple[dict[str, str], str]:
+    """Return the environment of all processes and the address of the API.
+
+    What the command line says wins over the environment, which wins over the data folder.
+
+    Raises:
+        SettingsError: a value is wrong, or the port is taken.
+    """
+    changes = dict(data_folder.defaults(data_dir, load(ApiSettings)))
+    changes["STT_READY_REQUIRES_WORKER"] = "true"
+    chosen = {"HOST": options.host, "PORT": options.port, "MODEL": options.model}
+    changes |= {f"STT_{name}": str(v) for name, v in chosen.items() if v is not None}
+    environ = child_environ(changes)
+    settings = load(ApiSettings, environ)
+    port = _free_port(settings.host, settings.port)
+    return {**environ, "STT_PORT": str(port)}, _base_url(settings.host, port)
+
+
+def _free_port(host: str, port: int) -> int:
+    """Return the port if nobody listens on it; any free one for 0."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot listen on {host}:{port}: {(error.strerror or str(error)).lower()}; "
+            "choose another with --port or --host"
+        ) from error
+
+
+def _prepared(data_dir: Path) -> Path:
+    """Make the data folder and try to write in it."""
+    try:
+        for name in ("logs", "audio", "models"):
+            (data_dir / name).mkdir(parents=True, exist_ok=True)
+        (data_dir / "up.lock").touch()
+    except OSError as error:
+        raise ServiceError(
+            f"Cannot write to the data folder {data_dir}: {(error.strerror or '').lower()}; "
+            "choose another with --data-dir"
+        ) from error
+    return data_dir.resolve()
+
+
+def _base_url(host: str, port: int) -> str:
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Leave the main loop once; a second signal while stopping changes nothing."""
+    for name in STOP_SIGNALS:
+        signal.signal(name, signal.SIG_IGN)
+    raise Stopped
