@@ -68,7 +68,7 @@ def _facts(row: Row, sound: audio.Sound) -> dict[str, Any]:
     return {
         "id": row.id,
         "text": row.text,
-        "duration_s": round(sound.duration_s, 4),
+        "duration_s": sound.duration_s,
         "speaker": row.speaker,
         "start_s": None if sound.start_s is None else round(sound.start_s, 3),
         "end_s": None if sound.end_s is None else round(sound.end_s, 3),

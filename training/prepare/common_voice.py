@@ -47,6 +47,11 @@ def find_release(folder: Path, locale: str) -> Path:
     return found[0]
 
 
+def release_name(release: Path) -> str:
+    """Name a release as `cv-corpus-25.0-2026-03-01/sv-SE`: splits differ from one to the next."""
+    return "/".join(release.absolute().parts[-2:])
+
+
 def unpack(tarball: Path, scratch: Path) -> Path:
     """Unpack a release, once: its clips lie in no useful order and gzip cannot be read at a place.
 

@@ -41,6 +41,8 @@ class FilterConfig(_Section):
     min_speech_s: float = Field(default=0.1, ge=0)
     max_clipped_share: float = Field(default=0.02, ge=0, le=1)
     """Share of samples at full scale."""
+    keep_empty_text: bool = False
+    """Keep clips without text: noise from which to learn that nothing was said."""
     latin_only: bool = True
     """Drop texts with letters of another script."""
     votes: bool = True

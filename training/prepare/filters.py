@@ -39,7 +39,8 @@ class SoundFilter:
 
 
 def _empty_text(row: Row, config: FilterConfig) -> str:
-    return "" if sentence_key(row.text) else "no letter or digit in the text"
+    has_text = sentence_key(row.text) or config.keep_empty_text
+    return "" if has_text else "no letter or digit in the text"
 
 
 def _script(row: Row, config: FilterConfig) -> str:
@@ -77,6 +78,8 @@ def _duration(row: Row, sound: Sound, config: FilterConfig) -> str:
 
 
 def _silence(row: Row, sound: Sound, config: FilterConfig) -> str:
+    if not row.text:
+        return ""
     if sound.peak_dbfs < config.min_peak_dbfs:
         return f"loudest sample at {sound.peak_dbfs:.1f} dBFS"
     short = sound.speech_s < config.min_speech_s
@@ -90,7 +93,7 @@ def _clipping(row: Row, sound: Sound, config: FilterConfig) -> str:
 
 def _rate(row: Row, sound: Sound, config: FilterConfig) -> str:
     rate = len(row.text) / max(sound.speech_s, 0.01)
-    if config.min_chars_per_s <= rate <= config.max_chars_per_s:
+    if not row.text or config.min_chars_per_s <= rate <= config.max_chars_per_s:
         return ""
     return f"{rate:.1f} characters per second of speech: {row.text[:60]!r}"
 

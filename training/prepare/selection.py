@@ -39,9 +39,10 @@ def _duplicate_sentence(config: FilterConfig) -> Ask:
     first: dict[tuple[str, str], str] = {}
 
     def ask(row: Row) -> str:
-        if not (config.duplicate_sentences and row.speaker):
+        key = (row.speaker, sentence_key(row.text))
+        if not (config.duplicate_sentences and all(key)):
             return ""
-        other = first.setdefault((row.speaker, sentence_key(row.text)), row.where)
+        other = first.setdefault(key, row.where)
         return "" if other == row.where else f"the same speaker and sentence as {other}"
 
     return ask
@@ -58,7 +59,7 @@ def _held_out(config: FilterConfig) -> Ask:
             speakers.add(row.speaker)
         elif row.split == "extra" and row.speaker and row.speaker in speakers:
             return "its speaker is in dev or test"
-        elif row.split == "extra" and sentence_key(row.text) in sentences:
+        elif row.split == "extra" and row.text and sentence_key(row.text) in sentences:
             return "its sentence is in dev or test"
         return ""
 
@@ -69,9 +70,9 @@ def _repeats(config: FilterConfig) -> Ask:
     times: Counter[str] = Counter()
 
     def ask(row: Row) -> str:
-        if row.split in EVALUATION_SPLITS:
-            return ""
         key = sentence_key(row.text)
+        if row.split in EVALUATION_SPLITS or not key:
+            return ""
         times[key] += 1
         many = times[key] > config.max_repeats_per_sentence
         return f"clip {times[key]} of {row.text[:60]!r}" if many else ""

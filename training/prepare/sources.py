@@ -64,7 +64,7 @@ def _common_voice(config: PrepareConfig, scratch: Path) -> Source:
         folder = common_voice.unpack(folder, scratch)
     release = common_voice.find_release(folder, config.locale)
     rows = common_voice.read(release, extra=config.splits.extra)
-    return Source(config.name or config.source.name, release / "clips", rows)
+    return Source(config.name or common_voice.release_name(release), release / "clips", rows)
 
 
 def _manifest(config: PrepareConfig, scratch: Path) -> Source:
