@@ -184,6 +184,10 @@ class WindowResult(Message):
     language_probability: float
     speech_s: Seconds
     """Speech that the voice activity detection kept in this window."""
+    n_attempts: int = 1
+    """Decodings at rising temperature until it was not suspicious."""
+    is_suspicious: bool = False
+    """Whether it stayed suspicious at the last temperature."""
 
 
 class Quality(Message):
