@@ -180,7 +180,8 @@ def test_bad_clips_are_reported_and_the_rest_goes_on(release: Path, tmp_path: Pa
 
 def test_too_many_bad_clips_stop_the_run(release: Path, tmp_path: Path) -> None:
     for number in range(8, 12):
-        (release / "clips" / f"common_voice_sv-SE_{number:03d}.mp3").write_bytes(b"no audio" * number)
+        clip = release / "clips" / f"common_voice_sv-SE_{number:03d}.mp3"
+        clip.write_bytes(b"no audio" * number)
     with pytest.raises(DataError, match=r"4 of 24 rows.*prepare.max_bad_share.*train.tsv:2"):
         run(release, tmp_path / "out")
     assert not (tmp_path / "out" / "manifest.json").exists()
