@@ -1,0 +1,127 @@
+"""A recording as blocks of samples, whatever its codec, without ever holding it whole."""
+
+import os
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.container import InputContainer
+from numpy.typing import NDArray
+
+from services.contract.audio_formats import OPEN_OPTIONS
+from services.contract.errors import AudioTooLongError, EmptyAudioError, UnsupportedAudioError
+
+SAMPLE_RATE = 16_000
+Samples = NDArray[np.float32]
+Source = str | os.PathLike[str] | BinaryIO
+
+_BLOCK_SAMPLES = 10 * SAMPLE_RATE
+
+
+def decode(source: Source, *, max_duration_s: float = float("inf")) -> Iterator[Samples]:
+    """Yield a recording as mono float32 blocks at 16 kHz, shape (n_samples,), about 10 s each.
+
+    Damaged packets are skipped; what can be heard is heard.
+
+    Args:
+        source: path, or a seekable binary file.
+        max_duration_s: longer recordings are refused once that much is decoded: headers lie.
+    Raises:
+        UnsupportedAudioError: no container that we read, no audio in it, or no packet decodes.
+        EmptyAudioError: no bytes, or an audio stream without samples.
+        AudioTooLongError: longer than `max_duration_s`.
+    """
+    n_samples = 0
+    for block in _blocks(source):
+        n_samples += len(block)
+        if n_samples > max_duration_s * SAMPLE_RATE:
+            raise AudioTooLongError(
+                f"the audio is longer than {max_duration_s:.0f} s; split it into shorter files"
+            )
+        yield block
+    if n_samples == 0:
+        raise EmptyAudioError("the audio stream has no samples; check the recording")
+
+
+def _blocks(source: Source) -> Iterator[Samples]:
+    with _open(source) as container:
+        parts: list[Samples] = []
+        n_waiting = 0
+        for frame in _resampled(container):
+            parts.append(frame.to_ndarray().reshape(-1).astype(np.float32, copy=False))
+            n_waiting += len(parts[-1])
+            if n_waiting >= _BLOCK_SAMPLES:
+                yield np.concatenate(parts)
+                parts, n_waiting = [], 0
+        if n_waiting:
+            yield np.concatenate(parts)
+
+
+def _open(source: Source) -> InputContainer:
+    try:
+        container = av.open(
+            os.fspath(source) if isinstance(source, str | os.PathLike) else source,
+            options=OPEN_OPTIONS,
+            metadata_errors="ignore",
+        )
+    except (av.error.FFmpegError, ValueError) as error:
+        if _is_empty(source):
+            raise EmptyAudioError("the file is empty; record or export it again") from error
+        raise UnsupportedAudioError(
+            "this is not an audio file that can be read; "
+            "wav, flac, mp3, m4a, ogg, opus, webm and mp4 are among those that can"
+        ) from error
+    assert isinstance(container, InputContainer)
+    if not container.streams.audio:
+        container.close()
+        raise UnsupportedAudioError("the file has no audio track")
+    return container
+
+
+def _is_empty(source: Source) -> bool:
+    if isinstance(source, str | os.PathLike):
+        return os.path.isfile(source) and os.path.getsize(source) == 0
+    return source.seek(0, os.SEEK_END) == 0
+
+
+def _resampled(container: InputContainer) -> Iterator[AudioFrame]:
+    """Resample to mono; a stream that changes its format midway gets a new resampler."""
+    resampler, described = None, None
+    for frame in _frames(container):
+        found = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if resampler is None or found != described:
+            if resampler is not None:
+                yield from resampler.resample(None)
+            resampler, described = AudioResampler("flt", "mono", SAMPLE_RATE), found
+        frame.pts = None
+        try:
+            yield from resampler.resample(frame)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise UnsupportedAudioError(
+                f"audio of the form {', '.join(map(str, found))} cannot be converted"
+            ) from error
+    if resampler is not None:
+        yield from resampler.resample(None)
+
+
+def _frames(container: InputContainer) -> Iterator[AudioFrame]:
+    n_good = n_bad = 0
+    packets = container.demux(container.streams.audio[0])
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                break
+            for frame in packet.decode():
+                n_good += 1
+                yield frame
+        except av.error.FFmpegError:
+            n_bad += 1
+            # The demuxer is at its end after an error of its own, and the decoder after too many.
+            if n_bad > 1000 and n_bad > n_good:
+                break
+    if n_bad and not n_good:
+        raise UnsupportedAudioError("the audio is damaged: nothing in it can be decoded")

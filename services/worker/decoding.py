@@ -1,0 +1,253 @@
+"""From a batch of log-mels to segments: prompts, one engine call, suspicion, timestamps, words.
+
+Everything here is decided window by window, so a transcript never depends on its neighbours in
+the batch. Constants and rules are those of openai/whisper and faster-whisper unless a comment
+says otherwise.
+"""
+
+import zlib
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import ctranslate2
+import numpy as np
+from numpy.typing import NDArray
+
+from services.contract.encoder_context import FRAMES_PER_SECOND
+from services.contract.errors import PromptTooLongError
+from services.contract.schema import TEMPERATURE_LADDER, Lane, TranscriptionOptions
+from services.worker.model import MAX_TOKENS, FloatArray, Model, rows_of
+from services.worker.segments import RawSegment, split_segments
+from services.worker.words import add_words
+
+#: Room that the prompt leaves for text. Source: openai/whisper decoding.py, n_ctx // 2 - 1.
+MAX_PROMPT_TOKENS = MAX_TOKENS // 2 - 1
+#: No one speaks faster: a window that loops stops here instead of at 448 tokens.
+_TOKENS_PER_SECOND = 25
+_SPARE_TOKENS = 16
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One decoding of a window at one temperature."""
+
+    tokens: list[int]
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the engine found in a window; times are window time."""
+
+    segments: list[RawSegment]
+    attempt: Attempt
+    n_attempts: int
+    is_suspicious: bool
+
+
+@dataclass(frozen=True)
+class BatchKey:
+    """What all windows of one engine call must share."""
+
+    context: int
+    is_encoded: bool
+    detects: bool
+    prompt_length: int
+    temperature: float
+    beam_size: int
+    patience: float
+
+
+@dataclass(eq=False)
+class WindowTask:
+    """One window's way through the engine: language detection, or decoding up the ladder."""
+
+    job: str
+    lane: Lane
+    options: TranscriptionOptions
+    features: NDArray[np.float32]
+    """Log-mel, shape (n_mels, context)."""
+    n_frames: int
+    """Frames of it that hold sound."""
+    language: str | None = None
+    """None asks for the language and nothing else."""
+    encoded: FloatArray | None = None
+    """Encoder output of an earlier round, shape (context / 2, d_model)."""
+    prompt: list[int] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    future: "Future[Any]" = field(default_factory=Future)
+
+    @property
+    def temperature(self) -> float:
+        """The temperature of the next attempt."""
+        return ladder(self.options)[len(self.attempts)]
+
+    @property
+    def key(self) -> BatchKey:
+        """What it has in common with the windows that it may be decoded with."""
+        sampling = self.temperature > 0
+        return BatchKey(
+            context=self.features.shape[1],
+            is_encoded=self.encoded is not None,
+            detects=self.language is None,
+            prompt_length=len(self.prompt),
+            temperature=self.temperature,
+            beam_size=self.options.best_of if sampling else self.options.beam_size,
+            patience=1.0 if sampling else self.options.patience,
+        )
+
+    def again(self) -> "WindowTask":
+        """Return the same window for another pass, with a future of its own."""
+        return replace(self, future=Future())
+
+
+def ladder(options: TranscriptionOptions) -> tuple[float, ...]:
+    """Return the temperatures to try, the first one first."""
+    return (options.temperature,) if options.temperature else TEMPERATURE_LADDER
+
+
+def build_prompt(model: Model, language: str, options: TranscriptionOptions) -> list[int]:
+    """Return the tokens that come before a window's text: hotwords, initial prompt, controls.
+
+    Raises:
+        PromptTooLongError: hotwords and initial prompt leave no room for the text.
+    """
+    tokenizer = model.tokenizer(language, options.task)
+    context: list[int] = []
+    for text in (options.hotwords, options.initial_prompt):
+        if text and text.strip():
+            context += tokenizer.encode(" " + text.strip())
+    if len(context) > MAX_PROMPT_TOKENS:
+        raise PromptTooLongError(
+            f"prompt and keywords are {len(context)} tokens, "
+            f"the model takes at most {MAX_PROMPT_TOKENS}; shorten them",
+            param="prompt",
+        )
+    start = [tokenizer.sot_prev, *context] if context else []
+    return [*start, *tokenizer.sot_sequence]
+
+
+def run_batch(model: Model, tasks: list[WindowTask]) -> list[WindowTask]:
+    """Decode windows of one key in one engine call and settle their futures.
+
+    Returns:
+        the windows that must go round again.
+    """
+    key = tasks[0].key
+    encoded = _encode(model, tasks, key)
+    if key.detects:
+        _detect(model, tasks, encoded)
+        return []
+    results = _generate(model, tasks, key, encoded)
+    again = []
+    for row, (task, result) in enumerate(zip(tasks, results, strict=True)):
+        task.attempts.append(_attempt(model, task, result))
+        if _needs_fallback(task.attempts[-1], task.options) and _has_next(task):
+            task.encoded = rows_of(encoded, [row])[0]
+            again.append(task)
+        else:
+            task.future.set_result(_finish(model, task, encoded, row))
+    return again
+
+
+def _encode(model: Model, tasks: list[WindowTask], key: BatchKey) -> ctranslate2.StorageView:
+    if key.is_encoded:
+        outputs = [task.encoded for task in tasks if task.encoded is not None]
+        return ctranslate2.StorageView.from_array(np.stack(outputs))
+    return model.encode(np.stack([task.features for task in tasks]))
+
+
+def _detect(model: Model, tasks: list[WindowTask], encoded: ctranslate2.StorageView) -> None:
+    found = model.whisper.detect_language(encoded)
+    for row, (task, ranking) in enumerate(zip(tasks, found, strict=True)):
+        task.encoded = rows_of(encoded, [row])[0]
+        task.future.set_result({token[2:-2]: probability for token, probability in ranking})
+
+
+def _generate(
+    model: Model, tasks: list[WindowTask], key: BatchKey, encoded: ctranslate2.StorageView
+) -> list[Any]:
+    context_s = key.context / FRAMES_PER_SECOND
+    n_tokens = key.prompt_length + _SPARE_TOKENS + int(_TOKENS_PER_SECOND * context_s)
+    search: dict[str, Any] = {"beam_size": key.beam_size, "patience": key.patience}
+    if key.temperature > 0:
+        search = {"beam_size": 1, "num_hypotheses": key.beam_size, "sampling_topk": 0}
+        search["sampling_temperature"] = key.temperature
+    found: list[Any] = model.whisper.generate(
+        encoded,
+        [task.prompt for task in tasks],
+        max_length=min(MAX_TOKENS, n_tokens),
+        return_scores=True,
+        return_no_speech_prob=True,
+        suppress_tokens=model.suppressed_tokens,
+        **search,
+    )
+    return found
+
+
+def _attempt(model: Model, task: WindowTask, result: Any) -> Attempt:
+    tokens = list(result.sequences_ids[0])
+    text = model.tokenizer(task.language, task.options.task).decode(tokens).strip()
+    return Attempt(
+        tokens=tokens,
+        temperature=task.temperature,
+        # The score is a mean over the tokens without the end token; count that one in.
+        avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
+        compression_ratio=compression_ratio(text),
+        no_speech_prob=result.no_speech_prob,
+    )
+
+
+def compression_ratio(text: str) -> float:
+    """Return UTF-8 bytes per zlib byte: high means repetition."""
+    plain = text.encode()
+    return len(plain) / len(zlib.compress(plain))
+
+
+def _needs_fallback(attempt: Attempt, options: TranscriptionOptions) -> bool:
+    if _is_silence(attempt, options):
+        return False
+    return _repeats(attempt, options) or _is_unlikely(attempt, options)
+
+
+def _repeats(attempt: Attempt, options: TranscriptionOptions) -> bool:
+    limit = options.compression_ratio_threshold
+    return limit is not None and attempt.compression_ratio > limit
+
+
+def _is_unlikely(attempt: Attempt, options: TranscriptionOptions) -> bool:
+    limit = options.log_prob_threshold
+    return limit is not None and attempt.avg_logprob < limit
+
+
+def _is_silence(attempt: Attempt, options: TranscriptionOptions) -> bool:
+    limit = options.no_speech_threshold
+    if limit is None or attempt.no_speech_prob <= limit:
+        return False
+    return options.log_prob_threshold is None or _is_unlikely(attempt, options)
+
+
+def _has_next(task: WindowTask) -> bool:
+    return len(task.attempts) < len(ladder(task.options))
+
+
+def _finish(model: Model, task: WindowTask, encoded: ctranslate2.StorageView, row: int) -> Decoded:
+    is_suspicious = _needs_fallback(task.attempts[-1], task.options)
+    best = _best(task) if is_suspicious else task.attempts[-1]
+    segments: list[RawSegment] = []
+    if not _is_silence(best, task.options):
+        tokenizer = model.tokenizer(task.language, task.options.task)
+        segments = split_segments(tokenizer, best.tokens, task.n_frames / FRAMES_PER_SECOND)
+        if task.options.word_timestamps:
+            add_words(model, tokenizer, segments, rows_of(encoded, [row]), task.n_frames)
+    return Decoded(segments, best, len(task.attempts), is_suspicious)
+
+
+def _best(task: WindowTask) -> Attempt:
+    """Choose when every temperature was suspicious: the likeliest that does not repeat itself."""
+    calm = [attempt for attempt in task.attempts if not _repeats(attempt, task.options)]
+    return max(calm or task.attempts, key=lambda attempt: attempt.avg_logprob)

@@ -1,0 +1,109 @@
+"""`mode=sequential`: faster-whisper's own loop, which may condition on the text before.
+
+It runs in the job's thread and takes its turns at the same CTranslate2 model, whose own queue lets
+a batch of the engine in between any two windows. The loop wants the whole recording in memory.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from faster_whisper.vad import VadOptions as FasterWhisperVadOptions
+
+from services.contract.schema import Segment, TranscriptionOptions, WindowResult, Word
+from services.worker.audio import Samples
+from services.worker.decoding import build_prompt, ladder
+from services.worker.languages import Language, candidate_languages, choose
+from services.worker.model import Model
+from services.worker.transcript import spaced
+
+
+def transcribe_sequentially(
+    model: Model,
+    blocks: Iterable[Samples],
+    options: TranscriptionOptions,
+    known: Language | None,
+    check: Callable[[], None],
+) -> Iterator[WindowResult]:
+    """Yield one result per window of faster-whisper's loop.
+
+    Args:
+        blocks: the recording, mono float32 at 16 kHz.
+        known: the language, or None to detect it.
+        check: called between windows; raises to stop.
+    """
+    samples = np.concatenate([np.zeros(0, np.float32), *blocks])
+    language = known or _detect(model, samples, options)
+    build_prompt(model, language.code, options)
+    segments, info = model.loop.transcribe(samples, **_arguments(options, language.code))
+    speech_s, reached = info.duration_after_vad, 0.0
+    for index, (_, group) in enumerate(groupby(segments, key=lambda segment: segment.seek)):
+        check()
+        own = tuple(_segment(found, language.code) for found in group)
+        end = max(segment.end for segment in own)
+        spoken = min(speech_s, max(0.0, end - reached))
+        yield WindowResult(
+            index=index,
+            start=own[0].start,
+            end=end,
+            segments=own,
+            language=language.code,
+            language_probability=language.probability,
+            speech_s=spoken,
+            n_attempts=2 if own[0].temperature > 0 else 1,
+        )
+        speech_s, reached = speech_s - spoken, end
+
+
+def _detect(model: Model, samples: Samples, options: TranscriptionOptions) -> Language:
+    _, _, ranking = model.loop.detect_language(samples, vad_filter=options.vad_filter)
+    return choose([dict(ranking)], candidate_languages(model, options))
+
+
+def _arguments(options: TranscriptionOptions, language: str) -> dict[str, Any]:
+    vad = options.vad
+    return {
+        "language": language,
+        "task": options.task,
+        "beam_size": options.beam_size,
+        "best_of": options.best_of,
+        "patience": options.patience,
+        "temperature": list(ladder(options)),
+        "compression_ratio_threshold": options.compression_ratio_threshold,
+        "log_prob_threshold": options.log_prob_threshold,
+        "no_speech_threshold": options.no_speech_threshold,
+        "condition_on_previous_text": options.condition_on_previous_text,
+        "initial_prompt": options.initial_prompt,
+        "hotwords": options.hotwords,
+        "word_timestamps": options.word_timestamps,
+        "multilingual": options.detect_language_per_window,
+        "vad_filter": options.vad_filter,
+        "vad_parameters": FasterWhisperVadOptions(
+            threshold=vad.threshold,
+            min_speech_duration_ms=vad.min_speech_duration_ms,
+            min_silence_duration_ms=vad.min_silence_duration_ms,
+            speech_pad_ms=vad.speech_pad_ms,
+        ),
+    }
+
+
+def _segment(found: Any, language: str) -> Segment:
+    words = None
+    if found.words is not None:
+        words = tuple(
+            Word(word=w.word, start=w.start, end=max(w.start, w.end), probability=w.probability)
+            for w in found.words
+        )
+    return Segment(
+        start=found.start,
+        end=max(found.start, found.end),
+        text=spaced(found.text, language),
+        tokens=tuple(found.tokens),
+        temperature=found.temperature,
+        avg_logprob=found.avg_logprob,
+        compression_ratio=found.compression_ratio,
+        no_speech_prob=found.no_speech_prob,
+        language=language,
+        words=words,
+    )

@@ -1,0 +1,80 @@
+"""The windows that wait for the engine: interactive first, then round-robin over jobs."""
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+
+from services.contract.schema import Lane
+from services.worker.decoding import BatchKey, WindowTask
+
+#: Bulk work that waited this long goes first once: people's traffic must not starve it.
+_BULK_PATIENCE_S = 10.0
+
+
+class WindowQueue:
+    """Waiting windows by lane and job. Not thread-safe: the engine locks around it."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[Lane, OrderedDict[str, deque[WindowTask]]] = {
+            lane: OrderedDict() for lane in (Lane.INTERACTIVE, Lane.BULK)
+        }
+        self._bulk_served_at = 0.0
+
+    def __len__(self) -> int:
+        return sum(len(tasks) for jobs in self._lanes.values() for tasks in jobs.values())
+
+    def push(self, task: WindowTask, *, front: bool = False) -> None:
+        """Add a window behind its job's others; `front` is for windows that go round again."""
+        tasks = self._lanes[task.lane].setdefault(task.job, deque())
+        if front:
+            tasks.appendleft(task)
+        else:
+            tasks.append(task)
+
+    def take(self, fits: Callable[[BatchKey, int], bool]) -> list[WindowTask]:
+        """Remove and return the next batch: windows of one key, at most one round per job first.
+
+        Args:
+            fits: whether a batch of that key may have that many windows; one always may.
+        """
+        head = next(self._waiting(), None)
+        if head is None:
+            return []
+        key, chosen = head.key, [head]
+        for task in self._waiting():
+            if task is not head and task.key == key:
+                if not fits(key, len(chosen) + 1):
+                    break
+                chosen.append(task)
+        for task in chosen:
+            self._remove(task)
+        return chosen
+
+    def drain(self) -> list[WindowTask]:
+        """Remove and return everything."""
+        tasks = [task for jobs in self._lanes.values() for own in jobs.values() for task in own]
+        for jobs in self._lanes.values():
+            jobs.clear()
+        return tasks
+
+    def _waiting(self) -> Iterator[WindowTask]:
+        lanes = [Lane.INTERACTIVE, Lane.BULK]
+        if self._lanes[Lane.BULK] and time.monotonic() - self._bulk_served_at > _BULK_PATIENCE_S:
+            lanes.reverse()
+        for lane in lanes:
+            jobs = self._lanes[lane]
+            longest = max((len(tasks) for tasks in jobs.values()), default=0)
+            for turn in range(longest):
+                yield from (tasks[turn] for tasks in jobs.values() if turn < len(tasks))
+
+    def _remove(self, task: WindowTask) -> None:
+        """Take a window out and put its job behind the others of its lane."""
+        jobs = self._lanes[task.lane]
+        tasks = jobs[task.job]
+        tasks.remove(task)
+        if tasks:
+            jobs.move_to_end(task.job)
+        else:
+            del jobs[task.job]
+        if task.lane is Lane.BULK or not self._lanes[Lane.BULK]:
+            self._bulk_served_at = time.monotonic()
