@@ -144,10 +144,14 @@ class JobQueue:
         """Return the recent real-time factor of one worker, if any was reported in a day."""
         return self._workers.real_time_factor()
 
+    def record_key(self, job_id: str) -> str:
+        """Name RQ's own record of a job."""
+        return text(RqJob.key_for(job_id))
+
     @redis_errors()
     def contains(self, job_id: str) -> bool:
         """Tell whether RQ knows the job, waiting or running."""
-        return bool(RqJob.exists(job_id, connection=self.redis))
+        return bool(self.redis.exists(self.record_key(job_id)))
 
     def fetch(self, job_id: str) -> RqJob:
         """Return RQ's own record. Raises rq.exceptions.NoSuchJobError."""

@@ -12,6 +12,7 @@ cluster (RQ knows none either). Keys:
     stt:audio:<key>              set of the jobs that use a recording
     stt:audio:doomed             set of recordings that nobody uses and that must be deleted
     stt:ended:audio|record       sorted sets of ended jobs by end: what retention looks at
+    stt:claim:<hash>             hash: what an Idempotency-Key was used for
     stt:attach:<fingerprint>     newest job of an owner with this audio and these options
     stt:events                   stream of changes, ids and numbers only
 
@@ -120,35 +121,33 @@ return 1
 """
 )
 
-#: ARGV: id, allowed statuses, execution id or '', new status, then field, value, ...
-#: -> 'done', 'lost' (fence), 'missing', or the status that forbids it.
-MOVE: Final = (
+#: ARGV: id, execution id -> 1 when the job waits again, or 0 when the run does not hold it.
+RELEASE: Final = (
     _PRELUDE
     + """
-local id, from, execution, to = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local id, execution = ARGV[1], ARGV[2]
 local f = redis.call('HMGET', job_key(id), 'status', 'execution_id')
-if not f[1] then return 'missing' end
-if execution ~= '' and f[2] ~= execution then return 'lost' end
-if f[1] == to then return 'done' end
-if not string.find(from, f[1], 1, true) then return f[1] end
-redis.call('HSET', job_key(id), 'status', to, unpack(ARGV, 5))
-index(id, f[1], to)
+if f[2] ~= execution then return 0 end
+if f[1] == 'queued' then return 1 end
+if f[1] ~= 'processing' then return 0 end
+redis.call('HSET', job_key(id), 'status', 'queued')
+index(id, 'processing', 'queued')
 emit(id, 'status')
-return 'done'
+return 1
 """
 )
 
 #: ARGV: id, execution id or '', new status, time in s, seconds to keep windows, seconds to keep
-#: text, transcript or '', then field, value, ... -> as MOVE. Only a job under way can end.
+#: text, transcript or '', then field, value, ... -> 1 when the job has ended so, or 0 when the
+#: fence is lost, the job is gone, or it has ended otherwise.
 END: Final = (
     _PRELUDE
     + """
 local id, execution, to, now, windows_ttl, text_ttl, transcript = unpack(ARGV, 1, 7)
 local f = redis.call('HMGET', job_key(id), 'status', 'execution_id')
-if not f[1] then return 'missing' end
-if execution ~= '' and f[2] ~= execution then return 'lost' end
-if f[1] == to then return 'done' end
-if f[1] ~= 'queued' and f[1] ~= 'processing' then return f[1] end
+if execution ~= '' and f[2] ~= execution then return 0 end
+if f[1] == to then return 1 end
+if f[1] ~= 'queued' and f[1] ~= 'processing' then return 0 end
 if transcript ~= '' then
   redis.call('SET', 'stt:transcript:' .. id, transcript, 'EX', text_ttl)
 end
@@ -158,7 +157,7 @@ redis.call('ZADD', 'stt:ended:audio', now, id)
 redis.call('ZADD', 'stt:ended:record', now, id)
 index(id, f[1], to)
 emit(id, 'status')
-return 'done'
+return 1
 """
 )
 

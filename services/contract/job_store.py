@@ -66,7 +66,7 @@ class JobStore:
         self._create = redis.register_script(job_scripts.CREATE)
         self._start = redis.register_script(job_scripts.START)
         self._add_window = redis.register_script(job_scripts.ADD_WINDOW)
-        self._move = redis.register_script(job_scripts.MOVE)
+        self._release = redis.register_script(job_scripts.RELEASE)
         self._end = redis.register_script(job_scripts.END)
         self._abandon = redis.register_script(job_scripts.ABANDON)
         self._delete = redis.register_script(job_scripts.DELETE)
@@ -157,8 +157,7 @@ class JobStore:
     @redis_errors()
     def release(self, job_id: str, execution_id: str) -> bool:
         """Hand an interrupted job back to the queue; False if the run does not hold it."""
-        args = [job_id, "processing", execution_id, JobStatus.QUEUED, "interrupted", "1"]
-        return text(self._move(args=args)) == "done"
+        return bool(self._release(args=[job_id, execution_id]))
 
     @redis_errors()
     def abandon(self, job_id: str) -> int:
@@ -216,7 +215,7 @@ class JobStore:
     def delete(self, job_id: str) -> Job:
         """Forget a job with its windows, transcript and index entries; return what it was.
 
-        Its recording is marked for deletion if no other job uses it: retention.erase does the rest.
+        A recording that no other job uses is marked for deletion: `retention.erase` does the rest.
 
         Raises:
             JobNotFoundError: no such job.
@@ -300,7 +299,7 @@ class JobStore:
         windows_ttl = min(WINDOWS_KEPT_S, self.transcript_ttl_s)
         head: Args = [job_id, execution_id, to, now.timestamp(), windows_ttl, self.transcript_ttl_s]
         args = [*head, packed, "finished_at", now.isoformat(), *fields]
-        return text(self._end(args=args)) == "done"
+        return bool(self._end(args=args))
 
 
 def not_found(job_id: str) -> JobNotFoundError:

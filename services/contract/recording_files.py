@@ -15,6 +15,8 @@ try:  # botocore comes with the s3 extra; its network errors are no OSErrors
 except ImportError:
     BotoCoreError = OSError
 
+#: What an upload to a bucket holds in memory; a bucket takes 10,000 parts of at least 5 MiB.
+BLOCK_BYTES = 8 * 1024 * 1024
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -86,7 +88,7 @@ class BucketFile:
 
     def __init__(self, fs: Any, path: str) -> None:
         """Open without autocommit: closing such a file does not publish it."""
-        self._file = fs.open(path, "wb", autocommit=False)
+        self._file = fs.open(path, "wb", autocommit=False, block_size=BLOCK_BYTES)
 
     def write(self, data: bytes) -> None:
         """Append; a full block goes to the bucket."""
@@ -100,7 +102,10 @@ class BucketFile:
     def abort(self) -> None:
         """Abort the upload; the bucket drops its parts. Closed, lest its finaliser flush."""
         self._file.closed = True
-        self._file.discard()
+        try:
+            self._file.discard()
+        except FileNotFoundError:  # the sweeper was here first
+            return
 
 
 class StagedFile:

@@ -55,7 +55,7 @@ class Resends:
 def claim_key(owner: str, key: str) -> str:
     """Name the claim; the client's own words are hashed, whatever they are."""
     named = json.dumps([owner, key])
-    return f"stt:idempotency:{hashlib.sha256(named.encode()).hexdigest()}"
+    return f"stt:claim:{hashlib.sha256(named.encode()).hexdigest()}"
 
 
 def is_attachable(job: Job, max_age_s: float) -> bool:

@@ -13,34 +13,8 @@ from services.contract.errors import (
     TranscriptExpiredError,
 )
 from services.contract.job_store import JobStore
-from services.contract.schema import (
-    ErrorInfo,
-    JobStatus,
-    Segment,
-    Transcript,
-    WindowResult,
-)
-from tests.contract.conftest import make_job
-
-ERROR = ErrorInfo(code="internal_error", message="It broke.")
-
-
-def window(index: int, words: str = "hej") -> WindowResult:
-    start = index * 30.0
-    return WindowResult(
-        index=index,
-        start=start,
-        end=start + 30,
-        segments=(Segment(start=start, end=start + 2, text=words),),
-        language="sv",
-        language_probability=0.99,
-        speech_s=2.0,
-    )
-
-
-def transcript(words: str = "hej") -> Transcript:
-    segments = (Segment(start=0, end=2, text=words),)
-    return Transcript(text=words, segments=segments, language="sv", duration=12.5, bundle="demo@1")
+from services.contract.schema import JobStatus
+from tests.contract.builders import ERROR, make_job, transcript, window
 
 
 def test_created_job_reads_back_equal(store: JobStore) -> None:

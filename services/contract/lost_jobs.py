@@ -1,0 +1,68 @@
+"""Jobs that the record calls unfinished and the queue no longer knows.
+
+A process that dies between recording a job and enqueueing it leaves one, and so does an outage
+in which Redis lost its last second. They are put back, with their checkpoints.
+"""
+
+from typing import cast
+
+from rq.job import JobStatus as RqStatus
+
+from services.contract.job_index import index_key
+from services.contract.job_queue import JobQueue
+from services.contract.job_store import JobStore
+from services.contract.redis_client import redis_errors, text
+from services.contract.schema import ErrorInfo, Job, JobStatus
+
+LOST_KEY = "stt:lost"
+#: A job is lost only if two sweeps in a row find it so: its API process may be between two lines.
+MEMORY_S = 600
+MOST_ATTEMPTS = 10
+KNOWN = {status.value for status in (RqStatus.QUEUED, RqStatus.STARTED, RqStatus.SCHEDULED)}
+
+
+def requeue_lost(store: JobStore, queue: JobQueue) -> int:
+    """Put lost jobs back into their lane; return how many."""
+    lost = confirmed(store, find_lost(store, queue))
+    for job_id in lost:
+        requeue(store.get(job_id), store, queue)
+    return len(lost)
+
+
+@redis_errors()
+def find_lost(store: JobStore, queue: JobQueue) -> set[str]:
+    """Return unfinished jobs without a live record in RQ, in three round trips."""
+    ids: list[str] = []
+    for status in (JobStatus.QUEUED, JobStatus.PROCESSING):
+        rows = cast(list[bytes], store.redis.zrange(index_key(status, "all"), 0, -1))
+        ids += [text(row) for row in rows]
+    pipe = store.redis.pipeline(transaction=False)
+    for job_id in ids:
+        pipe.hget(queue.record_key(job_id), "status")
+    states = pipe.execute()
+    return {
+        i for i, state in zip(ids, states, strict=True) if not state or text(state) not in KNOWN
+    }
+
+
+@redis_errors()
+def confirmed(store: JobStore, lost: set[str]) -> set[str]:
+    """Remember the lost jobs of this sweep; return those that the sweep before found too."""
+    pipe = store.redis.pipeline()
+    pipe.smembers(LOST_KEY)
+    pipe.delete(LOST_KEY)
+    if lost:
+        pipe.sadd(LOST_KEY, *lost)
+        pipe.expire(LOST_KEY, MEMORY_S)
+    return lost & {text(job_id) for job_id in pipe.execute()[0]}
+
+
+def requeue(job: Job, store: JobStore, queue: JobQueue) -> None:
+    """Put one job back, unless it was started so often that something is wrong with it."""
+    if job.attempt >= MOST_ATTEMPTS:
+        message = f"The job was started {job.attempt} times and never ended."
+        store.fail(job.id, None, ErrorInfo(code="worker_lost", message=message))
+        return
+    store.abandon(job.id)
+    queue.delete(job.id)
+    queue.enqueue(job)

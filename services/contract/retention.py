@@ -1,0 +1,134 @@
+"""Deleting: at once when somebody asks for it, and when a time to live is over.
+
+What is decided in Redis is carried out after it: a recording is first marked as doomed, in the
+same step that forgets its last job, and the mark goes only after the bytes. A crash in between
+leaves the mark, and the next sweep finishes the work.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import cast
+
+from services.contract.audio_store import AudioStore
+from services.contract.errors import JobNotFoundError
+from services.contract.job_queue import JobQueue
+from services.contract.job_store import JobStore
+from services.contract.lost_jobs import requeue_lost
+from services.contract.redis_client import redis_errors, text
+from services.contract.schema import Job, utc_now
+
+DOOMED_KEY = "stt:audio:doomed"
+SWEEP_EVERY_S = 60
+#: Listing a store is slow, and what it finds is rare: uploads whose process died half-way.
+ORPHANS_EVERY_S = 3600
+ORPHAN_AGE_S = 2 * 3600.0
+#: One sweep is short, however much is due; the next one goes on.
+MOST_PER_SWEEP = 500
+#: What `new_key` makes. Nothing else in the folder is ours to delete unasked.
+OUR_KEY = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class SweepCounts:
+    """What one sweep did."""
+
+    recordings: int = 0
+    jobs: int = 0
+    orphans: int = 0
+    requeued: int = 0
+
+
+def erase(job_id: str, store: JobStore, queue: JobQueue, audio: AudioStore) -> Job:
+    """Delete a job with everything that belongs to it; a running worker drops it.
+
+    A recording that another job uses (a retry with other options) stays until that one goes.
+
+    Raises:
+        JobNotFoundError: no such job.
+        AudioStoreError: the store does not answer; a later sweep deletes the recording.
+    """
+    job = store.delete(job_id)
+    queue.delete(job_id)
+    delete_doomed([job.audio.key], store, audio)
+    return job
+
+
+def sweep(store: JobStore, queue: JobQueue, audio: AudioStore) -> SweepCounts | None:
+    """Delete what is due and requeue what got lost; None if another process just did.
+
+    Call it every minute from any process: together they sweep once per SWEEP_EVERY_S.
+    """
+    if not is_due(store, "sweep", SWEEP_EVERY_S):
+        return None
+    release_due_audio(store)
+    n_jobs = delete_due_jobs(store, queue)
+    n_recordings = delete_doomed(doomed_keys(store), store, audio)
+    n_orphans = 0
+    if is_due(store, "orphans", ORPHANS_EVERY_S):
+        n_orphans = delete_orphans(store, audio) + audio.sweep_unfinished(ORPHAN_AGE_S)
+    return SweepCounts(n_recordings, n_jobs, n_orphans, requeue_lost(store, queue))
+
+
+@redis_errors()
+def is_due(store: JobStore, what: str, every_s: int) -> bool:
+    """Claim a periodic task for this process: lock and timetable in one key that expires."""
+    return bool(store.redis.set(f"stt:lock:{what}", "1", nx=True, ex=every_s))
+
+
+def release_due_audio(store: JobStore) -> None:
+    """Let go of recordings whose jobs ended more than `audio_ttl_s` ago."""
+    for job_id in ended_before(store, "audio", store.audio_ttl_s):
+        store.release_audio(job_id)
+
+
+def delete_due_jobs(store: JobStore, queue: JobQueue) -> int:
+    """Delete jobs that ended more than `transcript_ttl_s` ago; return how many."""
+    due = ended_before(store, "record", store.transcript_ttl_s)
+    for job_id in due:
+        try:
+            store.delete(job_id)
+        except JobNotFoundError:  # somebody deleted it meanwhile
+            continue
+        queue.delete(job_id)
+    return len(due)
+
+
+@redis_errors()
+def ended_before(store: JobStore, what: str, age_s: int) -> list[str]:
+    """Return ids of jobs that ended at least so long ago."""
+    latest = utc_now().timestamp() - age_s
+    key = f"stt:ended:{what}"
+    due = store.redis.zrangebyscore(key, "-inf", latest, start=0, num=MOST_PER_SWEEP)
+    return [text(job_id) for job_id in cast(list[bytes], due)]
+
+
+@redis_errors()
+def doomed_keys(store: JobStore) -> list[str]:
+    """Return recordings that were marked and not yet deleted."""
+    some = store.redis.srandmember(DOOMED_KEY, MOST_PER_SWEEP)
+    return [text(key) for key in cast(list[bytes], some)]
+
+
+@redis_errors()
+def delete_doomed(keys: list[str], store: JobStore, audio: AudioStore) -> int:
+    """Delete marked recordings, then their marks; return how many there were."""
+    n_deleted = 0
+    for key in keys:
+        if store.redis.sismember(DOOMED_KEY, key):
+            audio.delete(key)
+            store.redis.srem(DOOMED_KEY, key)
+            n_deleted += 1
+    return n_deleted
+
+
+@redis_errors()
+def delete_orphans(store: JobStore, audio: AudioStore) -> int:
+    """Delete old recordings that no job uses: their upload died before its job was made."""
+    old = [key for key in audio.keys(older_than_s=ORPHAN_AGE_S) if OUR_KEY.fullmatch(key)]
+    pipe = store.redis.pipeline(transaction=False)
+    for key in old:
+        pipe.exists(f"stt:audio:{key}")
+    unused = [key for key, used in zip(old, pipe.execute(), strict=True) if not used]
+    for key in unused:
+        audio.delete(key)
+    return len(unused)

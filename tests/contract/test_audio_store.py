@@ -1,0 +1,225 @@
+"""The same promises on a folder, on S3 (a moto server) and in memory."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.contract.audio_store import AudioStore, new_key
+from services.contract.errors import (
+    AudioExpiredError,
+    AudioStoreError,
+    SettingsError,
+    StoreFullError,
+)
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """Address of a moto server on loopback."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_url(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A new bucket, reached as an operator would configure it: by AWS variables."""
+    import boto3
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    bucket = f"b{new_key()}"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    return f"s3://{bucket}/recordings"
+
+
+@pytest.fixture(params=["file", "s3", "memory"])
+def audio(request: pytest.FixtureRequest, tmp_path: Path) -> AudioStore:
+    """An empty audio store of each kind."""
+    match request.param:
+        case "file":
+            return AudioStore(f"file://{tmp_path}/audio")
+        case "s3":
+            return AudioStore(request.getfixturevalue("s3_url"))
+        case _:
+            return AudioStore(f"memory://{new_key()}")
+
+
+def put(audio: AudioStore, data: bytes, key: str | None = None) -> str:
+    key = key or new_key()
+    with audio.writer(key) as writer:
+        writer.write(data)
+        writer.commit()
+    return key
+
+
+def read(audio: AudioStore, key: str) -> bytes:
+    with audio.open(key) as recording:
+        return recording.read()
+
+
+def test_committed_recording_reads_back(audio: AudioStore) -> None:
+    data = os.urandom(100_000)
+    key = put(audio, data)
+    assert read(audio, key) == data
+    assert audio.size(key) == len(data)
+    assert audio.exists(key)
+    assert list(audio.keys()) == [key]
+
+
+def test_recording_is_seekable_and_readers_are_independent(audio: AudioStore) -> None:
+    key = put(audio, bytes(range(200)))
+    with audio.open(key) as first, audio.open(key) as second:
+        assert first.seek(100) == 100
+        assert first.read(3) == bytes([100, 101, 102])
+        assert second.read(2) == bytes([0, 1])
+
+
+def test_large_recording_in_many_writes(audio: AudioStore) -> None:
+    key, block = new_key(), os.urandom(MIB)
+    with audio.writer(key) as writer:
+        for _ in range(12):
+            writer.write(block)
+        writer.commit()
+    assert audio.size(key) == 12 * MIB
+    with audio.open(key) as recording:
+        recording.seek(11 * MIB)
+        assert recording.read() == block
+
+
+@pytest.mark.parametrize("size", [10, 12 * MIB])
+def test_dropped_upload_leaves_nothing(audio: AudioStore, size: int) -> None:
+    key = new_key()
+    with pytest.raises(RuntimeError, match="client gone"), audio.writer(key) as writer:
+        writer.write(bytes(size))
+        raise RuntimeError("client gone")
+    assert not audio.exists(key)
+    assert list(audio.keys()) == []
+    assert audio.sweep_unfinished(0) == 0, "nothing was left for the sweeper"
+
+
+def test_upload_is_invisible_before_commit(audio: AudioStore) -> None:
+    key = new_key()
+    with audio.writer(key) as writer:
+        writer.write(bytes(12 * MIB))
+        assert not audio.exists(key)
+        assert list(audio.keys()) == []
+        writer.commit()
+    assert audio.exists(key)
+
+
+def test_missing_recording_is_expired(audio: AudioStore) -> None:
+    key = new_key()
+    with pytest.raises(AudioExpiredError):
+        audio.open(key).close()
+    with pytest.raises(AudioExpiredError):
+        audio.size(key)
+    audio.delete(key)
+
+
+def test_deleted_recording_is_gone(audio: AudioStore) -> None:
+    key = put(audio, b"abc")
+    audio.delete(key)
+    audio.delete(key)
+    assert not audio.exists(key)
+    with pytest.raises(AudioExpiredError):
+        read(audio, key)
+
+
+def test_check_leaves_nothing(audio: AudioStore) -> None:
+    audio.check()
+    assert list(audio.keys()) == []
+
+
+def test_keys_by_age(audio: AudioStore) -> None:
+    put(audio, b"abc")
+    assert list(audio.keys(older_than_s=3600)) == []
+
+
+@pytest.mark.parametrize("key", ["../x", "a/b", "", ".x.part", "a" * 200, "a\0b", "/etc/passwd"])
+def test_key_that_is_not_ours_is_refused(audio: AudioStore, key: str) -> None:
+    with pytest.raises(AudioStoreError):
+        audio.writer(key)
+    with pytest.raises(AudioStoreError):
+        audio.open(key)
+    with pytest.raises(AudioStoreError):
+        audio.delete(key)
+
+
+def test_upload_cut_off_by_a_crash_is_swept(audio: AudioStore) -> None:
+    if audio.url.startswith("memory"):
+        pytest.skip("memory dies with its process")
+    abandoned = audio.writer(new_key())
+    abandoned.write(bytes(12 * MIB))
+    if audio.url.startswith("file"):  # moto says that every upload began in 2010
+        assert audio.sweep_unfinished(3600) == 0, "a running upload is left alone"
+    assert audio.sweep_unfinished(0) == 1
+    assert audio.sweep_unfinished(0) == 0
+    abandoned.abort()
+
+
+def test_local_path_is_the_file_itself(tmp_path: Path) -> None:
+    audio = AudioStore(f"file://{tmp_path}/audio")
+    key = put(audio, b"abc")
+    path = audio.local_path(key)
+    assert path is not None and path.read_bytes() == b"abc"
+    assert path.stat().st_mode & 0o077 == 0, "only this user may read recordings"
+    assert AudioStore("memory://x").local_path(key) is None
+
+
+def test_relative_url_is_below_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    key = put(AudioStore("file://./data/audio%20here"), b"abc")
+    assert (tmp_path / "data/audio here" / key).read_bytes() == b"abc"
+
+
+def test_unknown_protocol_is_a_setting_error() -> None:
+    with pytest.raises(SettingsError, match="STT_AUDIO_STORE_URL"):
+        AudioStore("gopher9://x/y")
+
+
+def test_unreachable_bucket_is_an_audio_store_error(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+    try:
+        with pytest.raises(AudioStoreError):
+            AudioStore(s3_url).check()
+    finally:
+        s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.parametrize("size", [10, 12 * MIB], ids=["at commit", "at write"])
+def test_full_disk_is_store_full_and_leaves_nothing(tmp_path: Path, size: int) -> None:
+    audio = AudioStore(f"file://{tmp_path}/audio")
+    with (
+        open("/dev/full", "wb") as full,
+        pytest.raises(StoreFullError),
+        audio.writer(new_key()) as writer,
+    ):
+        os.dup2(full.fileno(), writer._pending._file.fileno())  # type: ignore[attr-defined]
+        writer.write(bytes(size))
+        writer.commit()
+    assert list((tmp_path / "audio").iterdir()) == []
+
+
+def test_unwritable_folder_is_an_audio_store_error(tmp_path: Path) -> None:
+    (tmp_path / "audio").write_text("a file where the folder should be")
+    with pytest.raises(AudioStoreError):
+        AudioStore(f"file://{tmp_path}/audio").check()

@@ -1,0 +1,80 @@
+"""Attaching to an earlier equal job, and Idempotency-Key."""
+
+import pytest
+from redis import Redis
+
+from services.contract.errors import IdempotencyConflictError
+from services.contract.job_store import JobStore
+from services.contract.schema import TranscriptionOptions
+from tests.contract.builders import ERROR, make_job, transcript
+
+SHA = "0" * 64
+PLAIN = TranscriptionOptions()
+
+
+def test_resend_finds_the_newest_equal_job_under_way(store: JobStore) -> None:
+    older, newer = make_job(), make_job()
+    store.create(older)
+    store.create(newer)
+    found = store.find_attachable("public", SHA, PLAIN, 600)
+    assert found is not None and found.id == newer.id
+
+
+@pytest.mark.parametrize(
+    ("owner", "sha256", "options"),
+    [
+        ("other", SHA, PLAIN),
+        ("public", "1" * 64, PLAIN),
+        ("public", SHA, TranscriptionOptions(language="sv")),
+    ],
+)
+def test_resend_with_any_difference_finds_nothing(
+    store: JobStore, owner: str, sha256: str, options: TranscriptionOptions
+) -> None:
+    store.create(make_job())
+    assert store.find_attachable(owner, sha256, options, 600) is None
+
+
+def test_resend_joins_a_fresh_result_but_no_old_failed_canceled_or_deleted_one(
+    store: JobStore,
+) -> None:
+    done, failed, canceled, deleted = (make_job() for _ in range(4))
+    store.create(done)
+    store.start(done.id, "r", "m")
+    store.succeed(done.id, "r", transcript())
+    found = store.find_attachable("public", SHA, PLAIN, 600)
+    assert found is not None and found.id == done.id
+    assert store.find_attachable("public", SHA, PLAIN, 0) is None
+    store.create(failed)
+    store.fail(failed.id, None, ERROR)
+    assert store.find_attachable("public", SHA, PLAIN, 600) is None
+    store.create(canceled)
+    store.cancel(canceled.id)
+    assert store.find_attachable("public", SHA, PLAIN, 600) is None
+    store.create(deleted)
+    store.delete(deleted.id)
+    assert store.find_attachable("public", SHA, PLAIN, 600) is None
+
+
+def test_idempotency_key_leads_to_the_first_job(store: JobStore) -> None:
+    assert store.claim_idempotency("anna", "k", "f", "job-1") is None
+    assert store.claim_idempotency("anna", "k", "f", "job-1") is None, "sent twice by the client"
+    assert store.claim_idempotency("anna", "k", "f", "job-2") == "job-1"
+    assert store.claim_idempotency("bertil", "k", "f", "job-3") is None
+    with pytest.raises(IdempotencyConflictError):
+        store.claim_idempotency("anna", "k", "other", "job-4")
+
+
+def test_idempotency_key_is_free_again_after_release(store: JobStore) -> None:
+    store.claim_idempotency("anna", "k", "f", "job-1")
+    store.release_idempotency("anna", "k")
+    assert store.claim_idempotency("anna", "k", "other", "job-2") is None
+
+
+def test_idempotency_claim_ends_by_itself_and_keeps_no_words(
+    store: JobStore, redis_client: Redis
+) -> None:
+    store.claim_idempotency("anna", "a secret key of the client", "f", "job-1")
+    (key,) = redis_client.keys("*")
+    assert b"secret" not in key
+    assert 86_000 < redis_client.ttl(key) <= 86_400
