@@ -31,7 +31,8 @@ class TrainingFacts(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    base_model: str = "unknown"
+    base_model: str | None = None
+    """None when training started from random weights."""
     short_context: bool = False
     languages: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
@@ -43,7 +44,7 @@ def read_facts(checkpoint: Path) -> TrainingFacts:
     """Read training.json; a checkpoint from elsewhere has none and gets the defaults."""
     path = checkpoint / FACTS_FILE
     if not path.is_file():
-        return TrainingFacts()
+        return TrainingFacts(base_model="unknown")
     try:
         return TrainingFacts.model_validate_json(path.read_bytes())
     except ValidationError as error:

@@ -100,7 +100,7 @@ def _manifest(
     return BundleManifest(
         name=config.name,
         version=config.version or made_at.strftime("%Y%m%dT%H%M%SZ"),
-        base_model=facts.base_model,
+        base_model=facts.base_model or "scratch",
         languages=languages,
         tasks=config.tasks_or(facts.tasks),
         files=hash_files(bundle_dir, names),

@@ -1,5 +1,6 @@
 """The `evaluate` section of a training config."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -42,3 +43,6 @@ class EvaluateConfig(BaseModel):
     """Worst utterances in the report."""
     long_form_minutes: float = Field(default=5.0, ge=0)
     """Clips joined to this length go through faster-whisper's long-form loop; 0 leaves it out."""
+    word_times: Path | None = None
+    """True word times, JSONL of {"path", "words": [[word, start_s, end_s], ...]}, as `synthesize`
+    writes them; without it only the starts of clips are known."""

@@ -20,6 +20,7 @@ from services.contract.encoder_context import FULL_CONTEXT_FRAMES, context_frame
 from services.contract.errors import ConfigError, ModelBundleError
 from services.contract.model_bundle import ModelBundle
 from training.evaluate.config import Context, EvaluateConfig
+from training.progress import track
 
 SAMPLE_RATE = 16_000
 HOP_SAMPLES = 160
@@ -75,8 +76,7 @@ class Decoder:
         durations_s: Sequence[float],
         load: Callable[[int], Samples],
         context: Context,
-        *,
-        advance: Callable[[int], None] = lambda n: None,
+        description: str,
     ) -> DecodedSet:
         """Decode a set of recordings.
 
@@ -84,16 +84,16 @@ class Decoder:
             durations_s: length of each recording in seconds, each at most 30.
             load: returns the samples of a recording by its index, mono at 16 kHz.
             context: full or short.
-            advance: told how many more recordings are done.
+            description: what is being done, for the progress bar.
         """
         decoded: dict[int, Decoded] = {}
         processing_s = 0.0
-        for indices in self._batches(durations_s, context):
+        batches = list(self._batches(durations_s, context))
+        for indices in track(batches, len(batches), description):
             recordings = [load(index) for index in indices]
             started = time.perf_counter()
             decoded.update(zip(indices, self._decode_batch(recordings, context), strict=True))
             processing_s += time.perf_counter() - started
-            advance(len(indices))
         ordered = tuple(decoded[index] for index in range(len(durations_s)))
         return DecodedSet(ordered, sum(durations_s), processing_s)
 

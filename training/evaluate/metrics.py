@@ -6,9 +6,9 @@ kept per utterance, so that any subset (a duration bin, a bootstrap sample) is a
 
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import jiwer
+from pydantic import BaseModel, ConfigDict
 
 # openai/whisper decodes a window again when its text compresses better than this.
 REPETITION_COMPRESSION_RATIO = 2.4
@@ -16,9 +16,10 @@ REPETITION_COMPRESSION_RATIO = 2.4
 MISSING_END_WORDS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorCounts:
+class ErrorCounts(BaseModel):
     """Hits, substitutions, deletions and insertions of words or characters."""
+
+    model_config = ConfigDict(frozen=True)
 
     hits: int = 0
     substitutions: int = 0
@@ -43,10 +44,10 @@ class ErrorCounts:
     def __add__(self, other: "ErrorCounts") -> "ErrorCounts":
         """Add the counts of another utterance."""
         return ErrorCounts(
-            self.hits + other.hits,
-            self.substitutions + other.substitutions,
-            self.deletions + other.deletions,
-            self.insertions + other.insertions,
+            hits=self.hits + other.hits,
+            substitutions=self.substitutions + other.substitutions,
+            deletions=self.deletions + other.deletions,
+            insertions=self.insertions + other.insertions,
         )
 
 
@@ -96,4 +97,9 @@ def misses_end(reference: str, hypothesis: str) -> bool:
 
 
 def _counts(output: jiwer.WordOutput | jiwer.CharacterOutput) -> ErrorCounts:
-    return ErrorCounts(output.hits, output.substitutions, output.deletions, output.insertions)
+    return ErrorCounts(
+        hits=output.hits,
+        substitutions=output.substitutions,
+        deletions=output.deletions,
+        insertions=output.insertions,
+    )

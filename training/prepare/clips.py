@@ -70,6 +70,7 @@ def _facts(row: Row, sound: audio.Sound) -> dict[str, Any]:
         "text": row.text,
         "duration_s": sound.duration_s,
         "speaker": row.speaker,
+        "domain": row.domain,
         "start_s": None if sound.start_s is None else round(sound.start_s, 3),
         "end_s": None if sound.end_s is None else round(sound.end_s, 3),
         "audio_sha256": row.audio_sha256,

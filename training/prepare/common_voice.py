@@ -121,6 +121,7 @@ def _row(
         down_votes=down_votes,
         reported=record["sentence"] in reported or record.get("sentence_id", "") in reported,
         released_duration_s=durations.get(path),
+        domain=record.get("sentence_domain") or "",
     )
 
 

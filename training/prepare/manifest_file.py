@@ -56,6 +56,7 @@ def _row(where: str, record: dict[str, Any]) -> Row | Drop:
         split=split,
         start_s=start_s,
         end_s=end_s,
+        domain=str(record.get("domain") or ""),
     )
 
 

@@ -132,6 +132,6 @@ def _sha256(config: PrepareConfig, name: str, rows: list[Row]) -> str:
     }
     digest = hashlib.sha256(to_json(choices))
     for row in rows:
-        part = (row.start_s, row.end_s, row.released_duration_s)
+        part = (row.start_s, row.end_s, row.released_duration_s, row.domain)
         digest.update(to_json([row.id, row.audio_sha256, row.text, row.split, row.speaker, *part]))
     return digest.hexdigest()

@@ -31,6 +31,8 @@ class Row:
     end_s: float | None = None
     released_duration_s: float | None = None
     """Duration that the release states; a shorter clip is a truncated file."""
+    domain: str = ""
+    """What the sentence is about, empty when the source does not say."""
     audio_sha256: str = ""
     """Of the file's bytes and the part; filled in when the file has been read."""
 

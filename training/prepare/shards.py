@@ -48,6 +48,8 @@ class Clip:
     end_s: float | None
     audio_sha256: str
     """Of the source audio, as released."""
+    domain: str = ""
+    """What the sentence is about, empty when the source does not say."""
 
 
 class ShardWriter:

@@ -17,9 +17,10 @@ _texts = st.lists(st.sampled_from(["ja", "nej", "åtta", "hej", "x"]), max_size=
 
 
 def test_counts_name_each_kind_of_error() -> None:
-    assert count_words("a b c d", "a x c d e") == ErrorCounts(3, 1, 0, 1)
-    assert count_words("a b c", "a c") == ErrorCounts(2, 0, 1, 0)
-    assert count_characters("åäö", "åao") == ErrorCounts(1, 2, 0, 0)
+    replaced_and_added = ErrorCounts(hits=3, substitutions=1, insertions=1)
+    assert count_words("a b c d", "a x c d e") == replaced_and_added
+    assert count_words("a b c", "a c") == ErrorCounts(hits=2, deletions=1)
+    assert count_characters("åäö", "åao") == ErrorCounts(hits=1, substitutions=2)
 
 
 def test_rate_is_over_the_corpus_not_a_mean_of_rates() -> None:

@@ -1,0 +1,172 @@
+"""Evaluates one model on a prepared corpus and writes report.json, page.html and utterances.
+
+report/
+  report.json                      everything below as numbers
+  page.html                        the same for people, one file
+  utterances-SPLIT-CONTEXT.jsonl   every clip's reference, transcript and errors
+"""
+
+import hashlib
+import importlib.metadata
+import logging
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import ctranslate2
+
+from services.contract.errors import ConfigError, DataError
+from services.contract.model_bundle import ModelBundle
+from training.evaluate.config import Context, EvaluateConfig
+from training.evaluate.decode import Decoder, Samples
+from training.evaluate.long_form import evaluate_long_form
+from training.evaluate.models import open_model
+from training.evaluate.normalise import NORMALISATION
+from training.evaluate.page import write_page
+from training.evaluate.report import (
+    EvaluationReport,
+    LongFormResult,
+    SplitResult,
+    Utterance,
+    write_report,
+)
+from training.evaluate.scoring import score_split
+from training.evaluate.word_times import read_word_times
+from training.prepare.shards import Clip, PreparedCorpus
+
+logger = logging.getLogger(__name__)
+
+Measured = dict[tuple[str, Context], tuple[SplitResult, list[Utterance]]]
+
+
+def evaluate(
+    config: EvaluateConfig, model: str, corpus: PreparedCorpus, out_dir: Path
+) -> EvaluationReport:
+    """Measure a model on the configured splits and write the report.
+
+    Args:
+        config: what to measure.
+        model: path of a bundle or checkpoint, `demo`, a deployed name, or a hub id.
+        corpus: prepared clips.
+        out_dir: where the report goes; made if missing.
+    Raises:
+        ConfigError: the corpus lacks a split.
+        ModelBundleError, CheckpointError, TokenizerError: the model cannot be used.
+        DataError: the report cannot be written.
+    """
+    clips = {split: select_clips(corpus, split, config.max_clips) for split in config.splits}
+    with open_model(model, config.quantization) as (bundle, model_sha256):
+        measured = _measure(config, bundle, corpus, clips)
+        long_form = _long_form(config, bundle, corpus, clips, measured)
+        report = EvaluationReport(
+            model=bundle.id,
+            model_sha256=model_sha256,
+            normalisation=NORMALISATION,
+            config=config,
+            results=tuple(result for result, _ in measured.values()),
+            long_form=long_form,
+            device=_device(config),
+            tools={name: importlib.metadata.version(name) for name in _TOOLS},
+            made_at=datetime.now(UTC),
+        )
+    _write(report, measured, out_dir)
+    return report
+
+
+_TOOLS = ("ctranslate2", "faster-whisper", "jiwer", "transformers")
+
+
+def select_clips(corpus: PreparedCorpus, split: str, max_clips: int | None) -> list[Clip]:
+    """Return the clips of a split, or some of them spread evenly over the ids.
+
+    Raises:
+        ConfigError: the corpus has no such split.
+    """
+    clips = corpus.clips(split)
+    if not clips:
+        known = ", ".join(corpus.manifest.splits) or "none"
+        raise ConfigError(f"evaluate.splits: the corpus has no split {split!r}; it has {known}")
+    if max_clips is None or len(clips) <= max_clips:
+        return clips
+    return [clips[i * len(clips) // max_clips] for i in range(max_clips)]
+
+
+def identify_test_set(corpus: PreparedCorpus, clips: Sequence[Clip]) -> str:
+    """Identify a test set: the split's own hash, or one over the clips taken from it."""
+    entry = corpus.manifest.splits[clips[0].split]
+    if len(clips) == entry.n_clips:
+        return entry.sha256
+    ids = "\n".join(clip.id for clip in clips)
+    return hashlib.sha256(f"{entry.sha256}\n{ids}".encode()).hexdigest()
+
+
+def _measure(
+    config: EvaluateConfig,
+    bundle: ModelBundle,
+    corpus: PreparedCorpus,
+    clips: Mapping[str, list[Clip]],
+) -> Measured:
+    decoder = Decoder(bundle, config)
+    measured: Measured = {}
+    for split, members in clips.items():
+        for context in config.contexts:
+            decoded = decoder.decode(
+                [clip.duration_s for clip in members],
+                partial(_samples, corpus, members),
+                context,
+                f"decoding {split}, {context} context",
+            )
+            sha256 = identify_test_set(corpus, members)
+            scored = score_split(members, decoded, context, sha256, config.n_worst)
+            measured[split, context] = scored
+            _log(scored[0])
+    return measured
+
+
+def _samples(corpus: PreparedCorpus, clips: Sequence[Clip], index: int) -> Samples:
+    return corpus.samples(clips[index])
+
+
+def _log(result: SplitResult) -> None:
+    facts = {"split": result.split, "context": result.context}
+    facts |= {"wer": f"{result.overall.normalised.wer:.4f}", "n_clips": str(result.overall.n_clips)}
+    logger.info("split evaluated", extra=facts)
+
+
+def _long_form(
+    config: EvaluateConfig,
+    bundle: ModelBundle,
+    corpus: PreparedCorpus,
+    clips: Mapping[str, list[Clip]],
+    measured: Measured,
+) -> LongFormResult | None:
+    """Use the last split, where results count; compare with the context that is always allowed."""
+    if not config.long_form_minutes:
+        return None
+    split = config.splits[-1]
+    context: Context = "full" if "full" in config.contexts else "short"
+    times = read_word_times(config.word_times) if config.word_times else {}
+    single = measured[split, context][1]
+    return evaluate_long_form(bundle, config, corpus, clips[split], single, times)
+
+
+def _device(config: EvaluateConfig) -> str:
+    on_gpu = config.device == "cuda" or (
+        config.device == "auto" and ctranslate2.get_cuda_device_count() > 0
+    )
+    return "cuda" if on_gpu else f"cpu {platform.machine()}, {config.threads or 'all'} threads"
+
+
+def _write(report: EvaluationReport, measured: Measured, out_dir: Path) -> None:
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        for (split, context), (_, utterances) in measured.items():
+            lines = "".join(utterance.model_dump_json() + "\n" for utterance in utterances)
+            path = out_dir / f"utterances-{split}-{context}.jsonl"
+            path.write_text(lines, encoding="utf-8")
+        write_report(report, out_dir)
+        write_page(report, out_dir / "page.html")
+    except OSError as error:
+        raise DataError(f"cannot write the report: {error.strerror}", path=str(out_dir)) from error
