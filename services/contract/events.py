@@ -8,7 +8,7 @@ itself is read from the job store. The id of an event in the stream is its SSE i
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -71,8 +71,14 @@ class Subscription:
 class EventReader:
     """The one reader of the stream in an API process: `async with EventReader(url) as reader`."""
 
-    def __init__(self, url: SecretStr | str) -> None:
-        """Prepare the connection; reading starts with the `async with` block."""
+    def __init__(
+        self, url: SecretStr | str, *, on_event: Callable[[Event], None] | None = None
+    ) -> None:
+        """Prepare the connection; reading starts with the `async with` block.
+
+        Args:
+            on_event: called with every event of every job, old ones first; must be quick.
+        """
         plain = url.get_secret_value() if isinstance(url, SecretStr) else url
         self._redis = Redis.from_url(plain, socket_timeout=2 * BLOCK_MS / 1000)
         self._history: deque[Event] = deque(maxlen=EVENTS_KEPT)
@@ -80,6 +86,7 @@ class EventReader:
         self._last_id = "0-0"
         self._is_current = False
         self._task: asyncio.Task[None] | None = None
+        self._on_event = on_event
 
     async def __aenter__(self) -> "EventReader":
         """Start reading."""
@@ -153,6 +160,8 @@ class EventReader:
     def _deliver(self, event: Event) -> None:
         self._last_id = event.id
         self._history.append(event)
+        if self._on_event is not None:
+            self._on_event(event)
         for subscription in self._subscriptions.get(event.job_id, ()):
             subscription.put(event)
 

@@ -1,0 +1,120 @@
+"""Who calls: API keys, kept as hashes, and the rule that no public address is open by accident."""
+
+import hashlib
+import hmac
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from services.contract.errors import InvalidApiKeyError, InvalidRequestError, SettingsError
+from services.contract.settings import ApiSettings
+
+PUBLIC = "public"
+_ENTRY = re.compile(r"^(?P<name>[\w.-]{1,64}):(?P<sha256>[0-9a-fA-F]{64})$", re.ASCII)
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """One key: the name that owns its jobs, and the SHA-256 of the secret."""
+
+    name: str
+    sha256: bytes
+
+
+class KeyRing:
+    """All keys of this stack; empty accepts everybody."""
+
+    def __init__(self, keys: Sequence[ApiKey], *, local_only: bool) -> None:
+        """Keep the keys.
+
+        Args:
+            keys: none accepts every caller as "public".
+            local_only: answer only requests that name this machine as their host. A web page
+                elsewhere could else point its own name at 127.0.0.1 and read the answers.
+        """
+        self._keys = tuple(keys)
+        self._local_only = local_only
+
+    @classmethod
+    def of(cls, settings: ApiSettings) -> "KeyRing":
+        """Read the keys of the settings.
+
+        Raises:
+            SettingsError: a key is malformed, or a public address would be open to everybody.
+        """
+        entries = [e.strip() for e in settings.api_keys.get_secret_value().split(",")]
+        keys = [_parse(entry, place) for place, entry in enumerate(entries, 1) if entry]
+        if not keys and not settings.allow_no_keys and not is_loopback(settings.host):
+            raise SettingsError(
+                f"{settings.host} can be reached from other machines: set STT_API_KEYS (make one "
+                "with `whisper-sv key NAME`), or STT_ALLOW_NO_KEYS=true if something else checks "
+                "callers"
+            )
+        return cls(keys, local_only=not keys and not settings.allow_no_keys)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether callers need no key."""
+        return not self._keys
+
+    def owner(self, authorization: str | None, host: str) -> str:
+        """Return the name of the caller.
+
+        Args:
+            authorization: the header of that name.
+            host: the Host header.
+        Raises:
+            InvalidApiKeyError: a key is needed and it is missing or wrong.
+            InvalidRequestError: a service for this machine alone was called by another name.
+        """
+        if self.is_open:
+            if self._local_only and not is_loopback(_without_port(host)):
+                raise InvalidRequestError(
+                    "This service answers only to localhost; set STT_API_KEYS to use other names."
+                )
+            return PUBLIC
+        scheme, _, secret = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not secret.strip():
+            raise InvalidApiKeyError("Send an API key: Authorization: Bearer KEY.")
+        return self._owner_of(secret.strip())
+
+    def _owner_of(self, secret: str) -> str:
+        """Compare with every key, so that time tells nothing about which one was near."""
+        digest = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+        found = [key.name for key in self._keys if hmac.compare_digest(key.sha256, digest)]
+        if not found:
+            raise InvalidApiKeyError("The API key is wrong.")
+        return found[0]
+
+
+async def authenticate(request: Request) -> str:
+    """Return the owner of a request; a FastAPI dependency that reads no body."""
+    ring: KeyRing = request.app.state.service.keys
+    return ring.owner(request.headers.get("authorization"), request.headers.get("host", ""))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _without_port(host: str) -> str:
+    return host.rsplit(":", 1)[0] if re.search(r":\d+$", host) else host
+
+
+def _parse(entry: str, place: int) -> ApiKey:
+    match = _ENTRY.match(entry)
+    if match is None:
+        # The entry may be a key that someone forgot to hash: it must not reach a log.
+        raise SettingsError(
+            f"STT_API_KEYS: entry {place} is not name:sha256-hex; `whisper-sv key NAME` makes one"
+        )
+    return ApiKey(match["name"], bytes.fromhex(match["sha256"]))

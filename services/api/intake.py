@@ -1,0 +1,167 @@
+"""From a request with a recording to a job in the queue: the way that all uploads take.
+
+Admission and key are checked before the body is read; the recording is stored and looked at
+before a job exists; if anything fails on the way, nothing of it stays.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Generic
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from services.api.error_handlers import request_id_of
+from services.api.options import Fields, parse, unknown_names
+from services.api.service import Service
+from services.api.uploads import Upload, uploaded
+from services.api.wav_header import wav_duration
+from services.contract.errors import AudioTooLongError, InvalidRequestError, SttError
+from services.contract.job_store import new_job_id
+from services.contract.schema import (
+    AudioRef,
+    Job,
+    JobStatus,
+    Lane,
+    Seconds,
+    TranscriptionOptions,
+    utc_now,
+)
+
+#: A finished job answers the same request for this long: clients that time out send again.
+ATTACH_S = 600.0
+MAX_IDEMPOTENCY_KEY_CHARS = 255
+
+
+@dataclass(frozen=True)
+class Recording(Generic[Fields]):
+    """An upload that is audio, with its request's fields."""
+
+    upload: Upload
+    fields: Fields
+    duration: Seconds
+    ignored: list[str]
+    """Names of fields that were sent and not read."""
+
+    @property
+    def audio(self) -> AudioRef:
+        """Return what a job keeps about it."""
+        return AudioRef(
+            key=self.upload.key,
+            sha256=self.upload.sha256,
+            n_bytes=self.upload.n_bytes,
+            duration=self.duration,
+            filename=getattr(self.fields, "filename", None) or self.upload.filename,
+            content_type=self.upload.content_type,
+        )
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The job that a request led to."""
+
+    job: Job
+    is_new: bool
+    lives_by_waiting: bool = False
+    """Only waiting calls want it: nobody waiting means nobody needs it."""
+
+
+@asynccontextmanager
+async def recording(
+    request: Request, service: Service, owner: str, kind: type[Fields], *, allow_raw: bool = False
+) -> AsyncIterator[Recording[Fields]]:
+    """Receive, read and look at a recording; deleted on leaving unless a job took it.
+
+    Raises:
+        BusyError: too many jobs or requests.
+        RequestError: the upload or one of its fields is not acceptable.
+        ServiceError: store or Redis do not work.
+    """
+    await run_in_threadpool(service.limits.admit, owner)
+    async with uploaded(request, service.store, service.settings, allow_raw=allow_raw) as upload:
+        fields = parse(kind, upload.pairs)
+        names = unknown_names(kind, upload.pairs)
+        duration = wav_duration(upload.head, upload.n_bytes)
+        if duration is None:
+            duration = await service.probe.duration(upload.key, upload.n_bytes)
+        most = service.settings.max_audio_s
+        if duration > most:
+            raise AudioTooLongError(
+                f"The recording lasts {duration:.0f} s; at most {most} s are accepted.",
+                param="file",
+            )
+        yield Recording(upload, fields, duration, names)
+
+
+def new_job(
+    request: Request,
+    owner: str,
+    audio: AudioRef,
+    options: TranscriptionOptions,
+    lane: Lane,
+    batch: str | None = None,
+) -> Job:
+    """Describe a job that does not exist yet."""
+    return Job(
+        id=new_job_id(),
+        owner=owner,
+        status=JobStatus.QUEUED,
+        audio=audio,
+        options=options,
+        lane=lane,
+        batch=batch,
+        created_at=utc_now(),
+        request_id=request_id_of(request),
+    )
+
+
+def submit(service: Service, job: Job) -> Accepted:
+    """Record a job and put it into the queue. Sync: call it in a thread."""
+    service.metrics.accepted(job.id, job.lane.value, job.audio.n_bytes, job.audio.duration)
+    try:
+        service.jobs.create(job)
+        service.queue.enqueue(job)
+    except SttError:
+        service.metrics.forget(job.id)
+        raise
+    return Accepted(job, is_new=True)
+
+
+def submit_or_attach(service: Service, job: Job) -> Accepted:
+    """Join the job that the same request made before, or submit this one, to wait for it. Sync."""
+    same = service.jobs.find_attachable(job.owner, job.audio.sha256, job.options, ATTACH_S)
+    accepted = submit(service, job) if same is None else Accepted(same, is_new=False)
+    waited = service.waiters.take(accepted.job.id, is_new=accepted.is_new)
+    return Accepted(accepted.job, accepted.is_new, lives_by_waiting=waited)
+
+
+def submit_once(service: Service, job: Job, idempotency_key: str | None) -> Accepted:
+    """Submit a job unless its Idempotency-Key made one before. Sync.
+
+    Raises:
+        IdempotencyConflictError: the key came with another request.
+        InvalidRequestError: the key is too long.
+    """
+    if idempotency_key is None:
+        return submit(service, job)
+    if not 0 < len(idempotency_key) <= MAX_IDEMPOTENCY_KEY_CHARS:
+        raise InvalidRequestError(
+            f"Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY_CHARS} characters.",
+            param="Idempotency-Key",
+        )
+    earlier = service.jobs.claim_idempotency(job.owner, idempotency_key, fingerprint(job), job.id)
+    if earlier is not None:
+        return Accepted(service.jobs.get(earlier, job.owner), is_new=False)
+    try:
+        return submit(service, job)
+    except SttError:
+        service.jobs.release_idempotency(job.owner, idempotency_key)
+        raise
+
+
+def fingerprint(job: Job) -> str:
+    """Return a hash of all that a request asked for."""
+    asked = [job.audio.sha256, job.options.model_dump_json(), job.batch or "", job.lane.value]
+    return hashlib.sha256("\n".join(asked).encode()).hexdigest()

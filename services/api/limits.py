@@ -1,0 +1,66 @@
+"""What may come in: rate and concurrency per key, and the bound of the queue."""
+
+import time
+
+from redis import Redis
+
+from services.contract.errors import ConcurrencyLimitError, QueueFullError, RateLimitError
+from services.contract.job_queue import JobQueue
+from services.contract.job_store import JobStore
+from services.contract.redis_client import redis_errors
+from services.contract.settings import ApiSettings
+
+WINDOW_S = 60
+#: When a place in a full queue may be free, if nothing better is known.
+QUEUE_RETRY_S = 10.0
+CONCURRENCY_RETRY_S = 5.0
+
+
+class Limits:
+    """Refuses requests that would create a job too many. Sync: call it in a thread."""
+
+    def __init__(
+        self, settings: ApiSettings, redis: Redis, jobs: JobStore, queue: JobQueue
+    ) -> None:
+        """Keep the limits and where to count."""
+        self._settings = settings
+        self._redis = redis
+        self._jobs = jobs
+        self._queue = queue
+
+    def admit(self, owner: str) -> None:
+        """Let one more job in, before a byte of its body is read.
+
+        Raises:
+            RateLimitError: the key created too many jobs in this minute.
+            ConcurrencyLimitError: it has too many unfinished ones.
+            QueueFullError: too many jobs wait.
+        """
+        self._check_rate(owner)
+        most = self._settings.concurrency_limit
+        if most and self._jobs.count_unfinished(owner) >= most:
+            raise ConcurrencyLimitError(
+                f"This key has {most} unfinished jobs, as many as it may.",
+                retry_after_s=CONCURRENCY_RETRY_S,
+            )
+        if self._queue.full(self._settings.queue_limit):
+            raise QueueFullError(
+                f"{self._settings.queue_limit} jobs wait already; try again later.",
+                retry_after_s=QUEUE_RETRY_S,
+            )
+
+    @redis_errors()
+    def _check_rate(self, owner: str) -> None:
+        most = self._settings.rate_limit_per_minute
+        if not most:
+            return
+        now = time.time()
+        pipe = self._redis.pipeline()
+        key = f"stt:rate:{owner}:{int(now // WINDOW_S)}"
+        pipe.incr(key)
+        pipe.expire(key, 2 * WINDOW_S)
+        if pipe.execute()[0] > most:
+            raise RateLimitError(
+                f"This key may create {most} jobs per minute.",
+                retry_after_s=WINDOW_S - now % WINDOW_S,
+            )

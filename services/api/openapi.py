@@ -1,0 +1,181 @@
+"""What /openapi.json says beyond what FastAPI can see: bodies, formats, errors, examples.
+
+The routes read their bodies as streams, so the schemas of forms are given here, from the same
+models that check them.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from services.api.options import JobFields, OptionFields, TranscriptionFields
+from services.api.render import MEDIA_TYPES
+from services.contract.schema import Task
+
+Details = dict[str, Any]
+
+ERROR_SCHEMA: Details = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": "string"},
+            },
+        }
+    },
+    "example": {
+        "error": {
+            "message": "The file has no audio stream.",
+            "type": "invalid_request_error",
+            "param": "file",
+            "code": "unsupported_audio",
+        }
+    },
+}
+UPLOAD_ERRORS = (400, 401, 404, 408, 413, 415, 422, 429, 503, 507)
+EXAMPLE_TEXT = "Hej och välkommen."
+
+
+def errors(*statuses: int) -> Details:
+    """Return the `responses` of a route for its error statuses."""
+    return {"responses": _errors(*statuses)}
+
+
+def _errors(*statuses: int) -> dict[int | str, Any]:
+    content = {"application/json": {"schema": ERROR_SCHEMA}}
+    # 422 replaces what FastAPI would tell of its own validation, which is 400 here.
+    every = sorted({400, 422, 503, *statuses})
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": content} for status in every
+    }
+
+
+def transcription(task: Task) -> Details:
+    """Describe one of OpenAI's two routes."""
+    body = {"multipart/form-data": {"schema": form_schema(TranscriptionFields)}}
+    description = "The text, in the format that was asked for; with `stream`, server-sent events."
+    return {
+        "summary": "Transcribe a recording" if task == "transcribe" else "Translate to English",
+        "openapi_extra": {"requestBody": {"required": True, "content": body}},
+        "responses": {
+            200: {"description": description, "content": _formats(with_events=True)},
+            **_errors(*UPLOAD_ERRORS, 409, 500),
+        },
+    }
+
+
+def new_job() -> Details:
+    """Describe POST /v1/jobs."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    content = {
+        "multipart/form-data": {"schema": form_schema(JobFields)},
+        "application/octet-stream": binary,
+        "audio/*": binary,
+        "video/*": binary,
+    }
+    return {
+        "openapi_extra": {
+            "requestBody": {"required": True, "content": content},
+            "description": "With a raw body the fields go into the query.",
+        },
+        "responses": {202: {"description": "The new job."}, **_errors(*UPLOAD_ERRORS)},
+    }
+
+
+def retry() -> Details:
+    """Describe POST /v1/jobs/{id}/retry."""
+    schema = {"type": "object", "properties": _properties(JobFields)}
+    content = {"application/json": {"schema": schema, "example": {"language": "sv"}}}
+    return {
+        "openapi_extra": {"requestBody": {"required": False, "content": content}},
+        "responses": {
+            202: {"description": "The new job."},
+            **_errors(401, 404, 410, 413, 415, 429),
+        },
+    }
+
+
+def transcript() -> Details:
+    """Describe GET /v1/jobs/{id}/transcript."""
+    ok = {"description": "The transcript.", "content": _formats(with_events=False)}
+    return {"response_model": None, "responses": {200: ok, **_errors(401, 404, 409, 410)}}
+
+
+def audio() -> Details:
+    """Describe GET /v1/jobs/{id}/audio."""
+    content = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        "response_model": None,
+        "responses": {
+            200: {"description": "The recording.", "content": content},
+            206: {"description": "A part of it.", "content": content},
+            416: {"description": "The range lies outside the recording."},
+            **_errors(401, 404, 410),
+        },
+    }
+
+
+def event_stream() -> Details:
+    """Describe GET /v1/jobs/{id}/events."""
+    example = 'id: 1\nevent: segments\ndata: {"window": 0, "segments": []}\n\n'
+    content = {"text/event-stream": {"schema": {"type": "string"}, "example": example}}
+    ok = {"description": "Server-sent events.", "content": content}
+    return {"response_model": None, "responses": {200: ok, **_errors(401, 404)}}
+
+
+def archive() -> Details:
+    """Describe GET /v1/batches/{name}/transcripts.zip."""
+    content = {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
+    ok = {"description": "A zip file.", "content": content}
+    return {"response_model": None, "responses": {200: ok, **_errors(401, 404)}}
+
+
+def form_schema(fields: type[OptionFields]) -> Details:
+    """Return the schema of a multipart form with a file."""
+    file = {"type": "string", "format": "binary", "description": "The recording."}
+    properties = {"file": file, **_properties(fields)}
+    return {"type": "object", "required": ["file"], "properties": properties}
+
+
+def _properties(fields: type[OptionFields]) -> Details:
+    schema = fields.model_json_schema()
+    definitions: Mapping[str, Any] = schema.get("$defs", {})
+    return {n: _inlined(p, definitions) for n, p in schema["properties"].items()}
+
+
+def _inlined(value: Any, definitions: Mapping[str, Any]) -> Any:
+    """Replace references by what they name: these schemas are small and stand alone."""
+    if isinstance(value, dict):
+        if "$ref" in value:
+            return definitions[value["$ref"].rsplit("/", 1)[-1]]
+        return {name: _inlined(inner, definitions) for name, inner in value.items()}
+    return [_inlined(inner, definitions) for inner in value] if isinstance(value, list) else value
+
+
+def _formats(*, with_events: bool) -> Details:
+    example = {"text": EXAMPLE_TEXT, "usage": {"type": "duration", "seconds": 1.6}}
+    types = sorted({media_type.split(";")[0] for media_type in MEDIA_TYPES.values()})
+    content: Details = {name: {"schema": {"type": "string"}} for name in types}
+    content["application/json"] = {"schema": {"type": "object"}, "example": example}
+    if with_events:
+        content["text/event-stream"] = {"schema": {"type": "string"}}
+    return content
+
+
+def ignored_header(names: list[str]) -> dict[str, str]:
+    """Tell which fields were not read, if any: a typing error should not pass unseen."""
+    safe = [quote(name[:50], safe="[]") for name in names[:20]]
+    return {"x-ignored-fields": ", ".join(safe)} if safe else {}
+
+
+def attachment(name: str, *, inline: bool = False) -> dict[str, str]:
+    """Return the header that names a download; any name is safe in it."""
+    kind = "inline" if inline else "attachment"
+    return {"Content-Disposition": f"{kind}; filename*=utf-8''{quote(name, safe='')}"}

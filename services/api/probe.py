@@ -1,0 +1,141 @@
+"""Is an upload audio, and how long? Asked of a small pool of processes that may be killed.
+
+Decoders meet hostile files here first. A process that does not answer in time is killed and
+replaced; the API itself never opens an upload with a decoder.
+"""
+
+import json
+import logging
+import queue
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+
+from services.contract.errors import EmptyAudioError, InternalError, UnsupportedAudioError
+from services.contract.schema import Seconds
+
+logger = logging.getLogger(__name__)
+
+#: Enough to keep two slow looks from holding up the rest.
+N_PROCESSES = 3
+COMMAND = (sys.executable, "-m", "services.api.probe_process")
+
+
+class Probe:
+    """A pool of probe processes."""
+
+    def __init__(
+        self, store_url: str, timeout_s: float, command: tuple[str, ...] = COMMAND
+    ) -> None:
+        """Keep how to ask; nothing is started yet."""
+        self._store_url = store_url
+        self._timeout_s = timeout_s
+        self._command = command
+        self._limiter = CapacityLimiter(N_PROCESSES)
+        self._idle: queue.SimpleQueue[_ProbeProcess] = queue.SimpleQueue()
+
+    def start(self) -> None:
+        """Start the processes, so that no request waits for one to import its libraries."""
+        for _ in range(N_PROCESSES):
+            self._idle.put(_ProbeProcess(self._command))
+
+    async def duration(self, key: str, n_bytes: int) -> Seconds:
+        """Return the duration of a stored recording.
+
+        Raises:
+            UnsupportedAudioError: it is not audio, or looking at it took too long.
+            EmptyAudioError: it has no samples.
+        """
+        request = {"store": self._store_url, "key": key, "n_bytes": n_bytes}
+        answer = await anyio.to_thread.run_sync(self._ask, request, limiter=self._limiter)
+        if "duration" in answer:
+            return float(answer["duration"])
+        kind = EmptyAudioError if answer["code"] == EmptyAudioError.code else UnsupportedAudioError
+        raise kind(answer["message"], param="file")
+
+    def close(self) -> None:
+        """Stop the processes."""
+        while not self._idle.empty():
+            self._idle.get().kill()
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self._borrowed() as process:
+            return process.ask(request, self._timeout_s)
+
+    @contextmanager
+    def _borrowed(self) -> Iterator["_ProbeProcess"]:
+        process = self._replaced_if_dead(self._idle.get())
+        try:
+            yield process
+        finally:
+            self._idle.put(self._replaced_if_dead(process))
+
+    def _replaced_if_dead(self, process: "_ProbeProcess") -> "_ProbeProcess":
+        if process.is_alive():
+            return process
+        logger.warning("a probe process was replaced")
+        return _ProbeProcess(self._command)
+
+
+class _ProbeProcess:
+    """One process and its two pipes."""
+
+    def __init__(self, command: tuple[str, ...]) -> None:
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        """Send one request and wait for its answer; a process that gives none is killed."""
+        try:
+            line = self._exchange(json.dumps(request).encode() + b"\n", timeout_s)
+        except TimeoutError as error:
+            self.kill()
+            raise UnsupportedAudioError(
+                f"Looking at the file took longer than {timeout_s:g} s; it may be damaged.",
+                param="file",
+            ) from error
+        except OSError as error:
+            self.kill()
+            raise InternalError("The process that looks at uploads could not be used.") from error
+        if not line:
+            self.kill()
+            raise UnsupportedAudioError("The file crashes the decoder.", param="file")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _exchange(self, line: bytes, timeout_s: float) -> bytes:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise OSError("no pipes")
+        stdin.write(line)
+        stdin.flush()
+        deadline = time.monotonic() + timeout_s
+        answer = b""
+        while not answer.endswith(b"\n"):
+            ready, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            part = stdout.read1()  # type: ignore[attr-defined]
+            if not part:
+                return b""
+            answer += part
+        return answer
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()

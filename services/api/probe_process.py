@@ -1,0 +1,127 @@
+"""The process that looks at uploads with PyAV: `python -m services.api.probe_process`.
+
+A hostile file can hang or crash a decoder, so this never runs inside the API process: it reads one
+JSON request per line ({store, key, n_bytes}), answers one JSON line, and may be killed at any time.
+"""
+
+import json
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
+
+import av
+from av.error import FFmpegError
+
+from services.contract.audio_formats import OPEN_OPTIONS
+from services.contract.audio_store import AudioStore
+from services.contract.errors import EmptyAudioError, SttError, UnsupportedAudioError
+from services.contract.schema import Seconds
+
+MEMORY_BYTES = 4 * 1024**3
+# Up to this size every packet is counted, so that no header is believed; a larger file is only
+# counted when it has no duration in its header, since it would have to be read as a whole.
+COUNT_ALL_BYTES = 64 * 1024**2
+# Broken data at the start of a stream is skipped this far, as a player would.
+MAX_BAD_PACKETS = 50
+FORMATS = "flac, mp3, mp4, mpeg, mpga, m4a, ogg, opus, wav, webm"
+
+
+def main(requests: TextIO = sys.stdin, answers: TextIO = sys.stdout) -> None:
+    """Answer requests until the input ends."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    av.logging.set_level(av.logging.PANIC)
+    for line in requests:
+        print(json.dumps(answer(json.loads(line))), file=answers, flush=True)
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Return {duration} or {code, message} for one upload."""
+    store = AudioStore(request["store"])
+    try:
+        return {"duration": duration(store, request["key"], request["n_bytes"])}
+    except SttError as error:
+        return {"code": error.code, "message": error.message}
+    except FFmpegError as error:
+        return _unsupported(f"The file cannot be decoded as audio ({error.strerror}).")
+    except (ValueError, MemoryError, OverflowError):
+        return _unsupported("The file cannot be decoded as audio.")
+
+
+def duration(store: AudioStore, key: str, n_bytes: int) -> Seconds:
+    """Return how long the first audio stream of an upload is.
+
+    Raises:
+        UnsupportedAudioError: there is no audio stream, or it cannot be decoded.
+        EmptyAudioError: the audio stream has no samples.
+    """
+    with _opened(store, key) as container:
+        if not container.streams.audio:
+            raise UnsupportedAudioError("The file has no audio stream.", param="file")
+        stream = container.streams.audio[0]
+        _require_decodable(container, stream)
+        stated = _stated(container, stream)
+    if stated is not None and n_bytes > COUNT_ALL_BYTES:
+        return stated
+    with _opened(store, key) as container:
+        return _counted(container, container.streams.audio[0])
+
+
+@contextmanager
+def _opened(store: AudioStore, key: str) -> Iterator[Any]:
+    path = store.local_path(key)
+    if path is not None:
+        with av.open(str(path), metadata_errors="replace", options=OPEN_OPTIONS) as container:
+            yield container
+        return
+    with (
+        store.open(key) as file,
+        av.open(file, metadata_errors="replace", options=OPEN_OPTIONS) as container,
+    ):
+        yield container
+
+
+def _require_decodable(container: Any, stream: Any) -> None:
+    n_bad = 0
+    for packet in container.demux(stream):
+        try:
+            if packet.decode():
+                return
+        except FFmpegError:
+            n_bad += 1
+            if n_bad > MAX_BAD_PACKETS:
+                break
+    if n_bad:
+        raise UnsupportedAudioError(
+            f"The file's audio cannot be decoded; send one of {FORMATS}.", param="file"
+        )
+    raise EmptyAudioError("The recording has no samples.", param="file")
+
+
+def _stated(container: Any, stream: Any) -> Seconds | None:
+    """Return the duration that the headers state."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / av.time_base
+
+
+def _counted(container: Any, stream: Any) -> Seconds:
+    """Return the time from the first packet to the end of the last one that can be read."""
+    first, last = None, 0.0
+    with suppress(FFmpegError):
+        for packet in container.demux(stream):
+            if packet.pts is None or packet.time_base is None:
+                continue
+            start = float(packet.pts * packet.time_base)
+            first = start if first is None else min(first, start)
+            last = max(last, start + float((packet.duration or 0) * packet.time_base))
+    return max(0.0, last - first) if first is not None else 0.0
+
+
+def _unsupported(reason: str) -> dict[str, Any]:
+    return {"code": UnsupportedAudioError.code, "message": f"{reason} Send one of {FORMATS}."}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""A recording on its way back to its owner, whole or by one byte range."""
+
+import re
+from collections.abc import Iterator
+
+from fastapi.responses import Response, StreamingResponse
+
+from services.api.openapi import attachment
+from services.contract.audio_store import AudioStore
+from services.contract.schema import AudioRef
+
+BLOCK_BYTES = 256 * 1024
+_RANGE = re.compile(r"^bytes=(?P<first>\d{0,18})-(?P<last>\d{0,18})$", re.ASCII)
+
+
+def recording_response(store: AudioStore, audio: AudioRef, asked: str | None) -> Response:
+    """Return the recording, or the range of it that was asked for.
+
+    The content type is one of audio/*, video/* or plain octets, and a browser is told to run
+    nothing of it: the bytes are a stranger's.
+
+    Raises:
+        AudioExpiredError: the recording is no longer kept.
+    """
+    size = store.size(audio.key)
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-store",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "X-Content-Type-Options": "nosniff",
+        **attachment(audio.filename or "recording", inline=True),
+    }
+    wanted = byte_range(asked, size)
+    if wanted is None:
+        headers["Content-Range"] = f"bytes */{size}"
+        return Response(status_code=416, headers=headers)
+    headers["Content-Length"] = str(len(wanted))
+    is_part = len(wanted) < size
+    if is_part:
+        headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
+    return StreamingResponse(
+        blocks(store, audio.key, wanted),
+        status_code=206 if is_part else 200,
+        media_type=audio.content_type,
+        headers=headers,
+    )
+
+
+def byte_range(asked: str | None, size: int) -> range | None:
+    """Return which bytes to send; None if the range lies outside the recording.
+
+    Several ranges at once, or units that are not bytes, give the whole, as HTTP allows.
+    """
+    match = _RANGE.match(asked or "")
+    if match is None or (not match["first"] and not match["last"]):
+        return range(size)
+    if not match["first"]:
+        found = range(max(0, size - int(match["last"])), size)
+    else:
+        last = min(int(match["last"]), size - 1) if match["last"] else size - 1
+        found = range(int(match["first"]), last + 1)
+    return found if len(found) else None
+
+
+def blocks(store: AudioStore, key: str, wanted: range) -> Iterator[bytes]:
+    """Yield the bytes of a range, block by block."""
+    with store.open(key) as file:
+        file.seek(wanted.start)
+        left = len(wanted)
+        while left and (block := file.read(min(BLOCK_BYTES, left))):
+            left -= len(block)
+            yield block

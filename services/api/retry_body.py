@@ -1,0 +1,54 @@
+"""The options of a retry: a small JSON object, a form, or nothing."""
+
+import json
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+
+from services.api.form_fields import flatten
+from services.api.multipart_form import MAX_ALL_FIELDS_BYTES, MAX_FIELDS, decoded
+from services.contract.errors import (
+    InvalidRequestError,
+    UnsupportedMediaTypeError,
+    UploadTooLargeError,
+)
+
+
+async def retry_pairs(request: Request) -> list[tuple[str, str]]:
+    """Read the fields of a retry.
+
+    Raises:
+        UnsupportedMediaTypeError: the body is neither JSON nor a form.
+        InvalidRequestError: it is malformed.
+        UploadTooLargeError: it is larger than options can be.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_ALL_FIELDS_BYTES:
+            raise UploadTooLargeError(f"Options are at most {MAX_ALL_FIELDS_BYTES} bytes.")
+    if not body.strip():
+        return []
+    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if content_type == "application/json":
+        return _from_json(bytes(body))
+    if content_type == "application/x-www-form-urlencoded":
+        return _from_form(decoded(bytes(body), "The form"))
+    raise UnsupportedMediaTypeError("Send the options as application/json.")
+
+
+def _from_json(body: bytes) -> list[tuple[str, str]]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError("The body is not JSON.") from error
+    if not isinstance(document, dict):
+        raise InvalidRequestError("The body must be a JSON object of options.")
+    return flatten(document)
+
+
+def _from_form(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, max_num_fields=MAX_FIELDS)
+    except ValueError as error:
+        raise InvalidRequestError(f"The form has more than {MAX_FIELDS} fields.") from error
