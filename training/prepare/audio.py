@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -25,6 +26,8 @@ VERSION = 1
 _SPEECH_BELOW_MEAN_DB = 25.0
 _KEPT_SILENCE_S = 0.15
 _STEP_MS = 10
+_WARM_UP_S = 0.2
+"""Decoded before the wanted part: a lossy codec needs some frames before it is exact."""
 _FULL_SCALE = 32_760
 _MAX_S = 3600.0
 """Stop decoding here: a clip is at most 30 s, and a microphone left on must not fill the memory."""
@@ -108,26 +111,40 @@ def tools() -> dict[str, str]:
 
 
 def _samples(path: Path, first_s: float, last_s: float) -> NDArray[np.int16]:
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
-    blocks: list[NDArray[np.int16]] = []
     with av.open(str(path), metadata_errors="ignore") as container:
         if not container.streams.audio:
             raise DataError("has no audio stream")
-        if first_s:
-            container.seek(int(first_s * av.time_base))  # to the packet before it
-        starts_s = None
-        for frame in container.decode(container.streams.audio[0]):
-            if starts_s is None:
-                starts_s = frame.time or 0.0
-            blocks += [block.to_ndarray()[0] for block in resampler.resample(frame)]
-            if (frame.time or 0.0) + frame.samples / frame.sample_rate >= last_s:
-                break
-        blocks += [block.to_ndarray()[0] for block in resampler.resample(None)]
-    samples = np.concatenate(blocks) if blocks else np.empty(0, np.int16)
-    # Codecs with a start-up delay begin below or above 0: a whole file starts where it starts.
-    offset_s = starts_s if first_s and starts_s is not None else 0.0
-    first, last = (round(max(0.0, at_s - offset_s) * SAMPLE_RATE) for at_s in (first_s, last_s))
+        stream = container.streams.audio[0]
+        # An mp3 starts some milliseconds after 0, by its encoder's delay.
+        zero_s = float((stream.start_time or 0) * (stream.time_base or 0))
+        if first_s > _WARM_UP_S:
+            container.seek(int((zero_s + first_s - _WARM_UP_S) * av.time_base))
+        frames = _until(container.decode(stream), zero_s + last_s)
+        begins_s, samples = _resampled(frames)
+    begins_s = begins_s - zero_s if first_s > _WARM_UP_S else 0.0
+    first, last = (round(max(0.0, at_s - begins_s) * SAMPLE_RATE) for at_s in (first_s, last_s))
     return samples[first:last]
+
+
+def _until(frames: Iterator[av.AudioFrame], last_s: float) -> Iterator[av.AudioFrame]:
+    for frame in frames:
+        yield frame
+        if (frame.time or 0.0) + frame.samples / frame.sample_rate >= last_s:
+            return
+
+
+def _resampled(frames: Iterator[av.AudioFrame]) -> tuple[float, NDArray[np.int16]]:
+    """Return the time of the first frame and all frames as mono samples at 16 kHz."""
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+    blocks: list[NDArray[np.int16]] = []
+    begins_s = None
+    for frame in frames:
+        begins_s = frame.time if begins_s is None else begins_s
+        blocks += [block.to_ndarray()[0] for block in resampler.resample(frame)]
+    if not blocks:
+        return 0.0, np.empty(0, np.int16)
+    blocks += [block.to_ndarray()[0] for block in resampler.resample(None)]
+    return begins_s or 0.0, np.concatenate(blocks)
 
 
 def _measured(samples: NDArray[np.int16]) -> Sound:

@@ -91,14 +91,16 @@ def _json_object(line: bytes) -> dict[str, Any] | str:
 
 
 def _separated(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    delimiter = "\t" if path.suffix == ".tsv" else ","
+    # As in Common Voice, a quote mark in a .tsv is part of the text; in a .csv it has to close.
+    form: dict[str, Any] = {"delimiter": ",", "strict": True}
+    if path.suffix == ".tsv":
+        form = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.DictReader(file, delimiter=delimiter, restkey="")
-        _require(path, dict.fromkeys(reader.fieldnames or ()))
+        reader = csv.DictReader(file, restkey="", **form)
         try:
+            _require(path, dict.fromkeys(reader.fieldnames or ()))
             for record in reader:
-                problem = _problem(record)
-                yield reader.line_num, problem or record
+                yield reader.line_num, _problem(record) or record
         except csv.Error as error:
             raise DataError(
                 f"not readable as {path.suffix[1:]}: {error}", path=str(path), line=reader.line_num
