@@ -2,9 +2,9 @@
 
     python benchmarks/prepare.py [--hours 1 10] [--workers 1]
 
-Speaks some sentences with espeak-ng, encodes them as Common Voice does (mp3, 48 kHz, 64 kbit/s), and
+Speaks some sentences with espeak-ng, encodes them as Common Voice does (mp3, 48 kHz, 64 kbit/s) and
 repeats them, each copy with a tag of its own so that it is no duplicate, to corpora of the given
-sizes. Each size is prepared by a fresh process; CPU time and peak memory are what the kernel counts.
+sizes. Each size is prepared by a fresh process; the kernel counts CPU time and peak memory.
 """
 
 import argparse

@@ -103,7 +103,9 @@ def _separated(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
                 yield reader.line_num, _problem(record) or record
         except csv.Error as error:
             raise DataError(
-                f"not readable as {path.suffix[1:]}: {error}", path=str(path), line=reader.line_num
+                f"not readable as {path.suffix[1:]}: {error}",
+                path=str(path),
+                line=reader.line_num + 1,
             ) from error
 
 

@@ -204,7 +204,7 @@ def test_quote_that_never_closes_does_not_swallow_rows(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text('audio\ttext\na.wav\t"Öppet\nb.wav\tNästa\n')
     assert [row.text for row in rows_of(tmp_path / "a.tsv", tmp_path)] == ['"Öppet', "Nästa"]
     (tmp_path / "a.csv").write_text('audio,text\na.wav,"Öppet\nb.wav,Nästa\n')
-    with pytest.raises(DataError, match="a.csv:3: not readable as csv: unexpected end of data"):
+    with pytest.raises(DataError, match="a.csv:2: not readable as csv: unexpected end of data"):
         rows_of(tmp_path / "a.csv", tmp_path)
 
 
