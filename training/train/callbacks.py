@@ -1,0 +1,117 @@
+"""What happens beside the steps: logs, evaluation after each save, and tidying of old checkpoints."""
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from training.prepare.shards import Clip
+from training.train import checkpoints
+from training.train.batches import Speech
+from training.train.config import TrainConfig
+from training.train.dev_evaluation import evaluate_dev
+from training.train.trainer import WhisperTrainer
+
+logger = logging.getLogger(__name__)
+
+
+class LogCallback(TrainerCallback):  # type: ignore[misc]
+    """Writes loss, learning rate and speed to TensorBoard, to log.jsonl and to the terminal."""
+
+    def __init__(self, trainer: WhisperTrainer, run_dir: Path) -> None:
+        self._trainer = trainer
+        self._path = run_dir / "log.jsonl"
+        self._writer = SummaryWriter(str(run_dir / "tensorboard"))
+        self._since = time.monotonic()
+        self._n_windows, self._audio_s = 0, 0.0
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        """Add speed and parts of the loss to what the trainer reports."""
+        if "loss" not in logs or not state.is_world_process_zero:
+            return
+        elapsed_s = max(1e-9, time.monotonic() - self._since)
+        trainer = self._trainer
+        line = {
+            "step": state.global_step,
+            **{name: logs[name] for name in ("loss", "learning_rate", "grad_norm") if name in logs},
+            **trainer.take_losses(),
+            "samples_per_second": (trainer.n_windows - self._n_windows)
+            * args.world_size
+            / elapsed_s,
+            "audio_s_per_second": (trainer.audio_s - self._audio_s) * args.world_size / elapsed_s,
+        }
+        self._since, self._n_windows, self._audio_s = (
+            time.monotonic(),
+            trainer.n_windows,
+            trainer.audio_s,
+        )
+        self.write(line)
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Write one line of figures everywhere."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        for name, value in line.items():
+            if name != "step":
+                self._writer.add_scalar(f"train/{name}", value, line["step"])
+        print("  ".join(f"{name} {value:.5g}" for name, value in line.items()), flush=True)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Close the event file."""
+        self._writer.close()
+
+
+class CheckpointCallback(TrainerCallback):  # type: ignore[misc]
+    """After a save: evaluates, then deletes what is no longer needed. One process does it, the others wait."""
+
+    def __init__(
+        self,
+        trainer: WhisperTrainer,
+        speech: Speech,
+        dev_clips: list[Clip],
+        config: TrainConfig,
+        log: LogCallback,
+    ) -> None:
+        self._trainer = trainer
+        self._speech = speech
+        self._dev_clips = dev_clips
+        self._config = config
+        self._log = log
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Evaluate the checkpoint that was just saved, unless the run is in a hurry to stop."""
+        folder = Path(args.output_dir)
+        checkpoint = folder / f"{checkpoints.PREFIX}{state.global_step}"
+        is_due = (
+            state.global_step % self._config.evaluate_every_steps == 0
+            or state.global_step >= state.max_steps
+        )
+        is_last = state.global_step >= state.max_steps
+        if state.is_world_process_zero:
+            if is_due and (is_last or not control.should_training_stop):
+                self.evaluate(checkpoint, state.global_step)
+            checkpoints.keep(folder, self._config.keep_last)
+        self._trainer.accelerator.wait_for_everyone()
+
+    def evaluate(self, checkpoint: Path, step: int) -> None:
+        """Write the dev WER of the current weights beside a checkpoint."""
+        full = self._config.mix.full_context_share >= 1.0
+        size = self._config.joined_batch_size if full else self._config.batch_size
+        result = evaluate_dev(self._trainer.model, self._speech, self._dev_clips, size, full, step)
+        result.write(checkpoint / checkpoints.EVALUATION)
+        self._log.write({"step": step, "dev_wer": result.wer, "dev_wer_raw": result.wer_raw})

@@ -1,0 +1,147 @@
+"""The `model` and `train` sections of a training config."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from training.train.segmentation import Segmentation
+
+Share = Field(ge=0, le=1)
+
+
+class Section(BaseModel):
+    """A config section: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ScratchConfig(Section):
+    """Size of a model that starts from random weights."""
+
+    d_model: int = 256
+    encoder_layers: int = 4
+    decoder_layers: int = 2
+    attention_heads: int = 4
+    n_mels: int = 80
+
+
+class LoraConfig(Section):
+    """Low-rank adapters instead of full weights; merged when the model is saved."""
+
+    rank: int = Field(default=32, ge=1)
+    alpha: int = Field(default=64, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: tuple[str, ...] = ("q_proj", "v_proj")
+
+
+class ModelConfig(Section):
+    """Where the weights and the tokenizer come from."""
+
+    base: str | None = None
+    """Hub id or folder of the checkpoint to start from; null to start from random weights, with `scratch`."""
+    revision: str | None = None
+    scratch: ScratchConfig | None = None
+    tokenizer: str | None = None
+    """Folder or hub id of the tokenizer; the base model's own by default."""
+    language: str = "sv"
+    task: Literal["transcribe", "translate"] = "transcribe"
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    """Eager attention takes a quarter less CPU time at contexts of a few seconds; sdpa is right everywhere else."""
+    freeze_encoder: bool = False
+    lora: LoraConfig | None = None
+    ctc_weight: float = Field(default=0.0, ge=0, le=1)
+    """Weight of a CTC loss over characters on the encoder, dropped at export; about 0.3 makes learning from random
+    weights much faster."""
+    ctc_alphabet: str = " abcdefghijklmnopqrstuvwxyzåäöéü"
+    compact_vocabulary: bool = False
+    """Train only the rows of tokens that the training labels can use; all others share one row, copied at export."""
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if (self.base is None) == (self.scratch is None):
+            raise ValueError("give either `base` or `scratch`")
+        if self.base is None and self.tokenizer is None:
+            raise ValueError("a model from `scratch` needs `tokenizer`")
+        if self.base is not None and self.compact_vocabulary:
+            raise ValueError(
+                "`compact_vocabulary` would forget what the base model knows; use it with `scratch` only"
+            )
+        return self
+
+
+class MixConfig(Section):
+    """What kinds of windows a phase of training sees."""
+
+    joined_share: float = Share.merge_field_infos(Share, default=0.0)
+    """Share of batches whose windows join several clips."""
+    joined_min_s: float = Field(default=4.0, gt=0, le=30)
+    joined_max_s: float = Field(default=29.0, gt=0, le=30)
+    """Lengths of joined windows are drawn evenly between these."""
+    full_context_share: float = Share.merge_field_infos(Share, default=0.0)
+    """Share of batches padded to 30 s; the others end shortly after their longest window."""
+
+
+class AugmentConfig(Section):
+    """Changes to the sound, each on a share of the samples."""
+
+    speed_share: float = 0.0
+    """Resampled by 0.9 to 1.1, which moves tempo and pitch."""
+    gain_share: float = 0.0
+    """Between -12 and +6 dB."""
+    noise_share: float = 0.0
+    """White or brown noise at 10 to 40 dB below the speech."""
+    lead_share: float = 0.0
+    """Up to 0.6 s of near silence before the speech."""
+    spec_share: float = 0.0
+    """SpecAugment: up to two masks in time and two in frequency, placed on the real length."""
+
+
+class LabelConfig(Section):
+    """How labels are written."""
+
+    segmentation: Segmentation = "full"
+    segmentation_dropout: float = Field(default=0.1, ge=0, lt=1)
+    timestamps_share: float = 0.0
+    prompt_share: float = 0.0
+    """Share of samples with `<|startofprev|>` before them: text of another clip, or words of the clip as hotwords."""
+    no_speech_share: float = 0.0
+    """Share of samples replaced by noise or silence, with `<|nospeech|>` as the target."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    timestamp_smoothing: int = Field(default=0, ge=0, le=10)
+    """Spread the target of a timestamp over this many steps of 0.02 s on both sides."""
+
+
+class TrainConfig(Section):
+    """The training run."""
+
+    splits: tuple[str, ...] = ("train",)
+    max_steps: int = Field(default=2000, ge=1)
+    warmup_steps: int = Field(default=200, ge=0)
+    decay_steps: int | None = None
+    """The learning rate stays constant until this many steps before the end, then falls to 0 linearly; null: it falls
+    from the end of the warm-up."""
+    learning_rate: float = Field(default=1.25e-5, gt=0)
+    weight_decay: float = 0.01
+    adam_beta2: float = 0.98
+    max_grad_norm: float = 1.0
+    batch_size: int = Field(default=16, ge=1)
+    """Windows per process and step, for windows of single clips."""
+    joined_batch_size: int = Field(default=8, ge=1)
+    """Windows per process and step, for joined or 30 s windows."""
+    gradient_accumulation_steps: int = Field(default=1, ge=1)
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    activation_checkpointing: bool = False
+    mix: MixConfig = MixConfig(full_context_share=1.0)
+    final_mix: MixConfig | None = None
+    """The mix while the learning rate decays; the same mix by default."""
+    augment: AugmentConfig = AugmentConfig()
+    labels: LabelConfig = LabelConfig()
+    save_every_steps: int = Field(default=500, ge=1)
+    evaluate_every_steps: int = Field(default=500, ge=1)
+    log_every_steps: int = Field(default=20, ge=1)
+    dev_clips: int = Field(default=500, ge=1)
+    """Clips of the dev split that are decoded at each evaluation, drawn with the seed."""
+    keep_last: int = Field(default=2, ge=1)
+    data_workers: int = Field(default=0, ge=0)
+    device: Literal["auto", "cpu"] = "auto"

@@ -1,0 +1,82 @@
+"""Stops a run in time: on SIGTERM, SIGINT or when its time is up, after a checkpoint."""
+
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+EXIT_RESUMABLE = 75  # EX_TEMPFAIL: run me again
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopCallback(TrainerCallback):  # type: ignore[misc]
+    """Asks the trainer to save and stop; `stopped` tells afterwards whether it did.
+
+    Args:
+        max_time_s: how long this process may train, saving included; None for no limit.
+    """
+
+    def __init__(self, max_time_s: float | None) -> None:
+        self._deadline = None if max_time_s is None else time.monotonic() + max_time_s
+        self._signalled = False
+        self._save_began = 0.0
+        self._save_s = 0.0
+        self.stopped = False
+
+    def install(self) -> None:
+        """Take over the signals; a second one ends the process at once."""
+        for number in _SIGNALS:
+            signal.signal(number, self._on_signal)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Decide after each step, together with the other processes of a distributed run."""
+        if self._agreed(self._wants_to_stop(), args.device):
+            self.stopped = state.global_step < state.max_steps
+            control.should_save = True
+            control.should_training_stop = True
+        self._save_began = time.monotonic()
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Remember how long a save takes: it has to fit into the time that is left."""
+        self._save_s = max(self._save_s, time.monotonic() - self._save_began)
+
+    def _wants_to_stop(self) -> bool:
+        out_of_time = (
+            self._deadline is not None and time.monotonic() > self._deadline - 2 * self._save_s
+        )
+        return self._signalled or out_of_time
+
+    def _agreed(self, wish: bool, device: torch.device) -> bool:
+        """Stop all processes at the same step, or they wait for each other for ever."""
+        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+            return wish
+        flag = torch.tensor(float(wish), device=device)
+        torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
+        return bool(flag.item())
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signalled = True
+        signal.signal(number, signal.SIG_DFL)
+
+
+def parse_duration_s(text: str) -> float:
+    """Read `2h50m`, `90s`, `45m` or plain seconds.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0}
+    total_s, number = 0.0, ""
+    for character in text.strip():
+        if character in units and number:
+            total_s, number = total_s + float(number) * units[character], ""
+        else:
+            number += character
+    return total_s + (float(number) if number else 0.0)

@@ -1,0 +1,139 @@
+"""The model in training: Whisper with an encoder that takes any length, and the two losses."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import WhisperForConditionalGeneration
+
+from training.train.labels import IGNORE_INDEX
+
+
+class Trainee(nn.Module):
+    """Whisper, a CTC head that only training uses, and the loss.
+
+    Args:
+        whisper: its vocabulary may be compact.
+        ctc_head: characters from encoder states; None for no CTC loss.
+        ctc_weight: of the CTC loss beside the cross-entropy, which has weight 1.
+        logit_bias: added to the logits, shape (n_rows,).
+        timestamp_rows: first row of the timestamp tokens and one past the last.
+        timestamp_smoothing: steps on both sides over which the target of a timestamp spreads.
+        label_smoothing: of all other targets.
+    """
+
+    def __init__(
+        self,
+        whisper: WhisperForConditionalGeneration,
+        *,
+        ctc_head: nn.Linear | None,
+        ctc_weight: float,
+        logit_bias: Tensor | None,
+        timestamp_rows: tuple[int, int],
+        timestamp_smoothing: int,
+        label_smoothing: float,
+    ) -> None:
+        super().__init__()
+        self.whisper = whisper
+        self.ctc_head = ctc_head
+        self._ctc_weight = ctc_weight
+        self._timestamp_rows = timestamp_rows
+        self._timestamp_smoothing = timestamp_smoothing
+        self._label_smoothing = label_smoothing
+        self.register_buffer("logit_bias", logit_bias, persistent=False)
+
+    def forward(
+        self,
+        input_features: Tensor,
+        decoder_input_ids: Tensor,
+        labels: Tensor,
+        ctc_targets: Tensor,
+        ctc_lengths: Tensor,
+    ) -> dict[str, Tensor]:
+        """Compute the losses of a batch; shapes as `BatchDataset` gives them.
+
+        Returns:
+            `loss` to minimise, and its parts `cross_entropy` and `ctc`, each a mean, shape ().
+        """
+        encoded = encode(self.whisper, input_features)
+        decoder: Any = self.whisper.model.decoder
+        states = decoder(
+            decoder_input_ids, encoder_hidden_states=encoded, use_cache=False
+        ).last_hidden_state
+        wanted = labels != IGNORE_INDEX
+        logits = self.logits(states[wanted])
+        cross_entropy = self._cross_entropy(logits, labels[wanted])
+        if self.ctc_head is None:
+            return {"loss": cross_entropy, "cross_entropy": cross_entropy.detach()}
+        ctc = ctc_loss(self.ctc_head(encoded), ctc_targets, ctc_lengths)
+        loss = cross_entropy + self._ctc_weight * ctc
+        return {"loss": loss, "cross_entropy": cross_entropy.detach(), "ctc": ctc.detach()}
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Score decoder states, (n, d_model) to (n, n_rows), in float32."""
+        scores: Tensor = self.whisper.proj_out(states).float()
+        return scores if self.logit_bias is None else scores + self.logit_bias
+
+    def _cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
+        first, last = self._timestamp_rows
+        if self._timestamp_smoothing == 0:
+            return functional.cross_entropy(logits, targets, label_smoothing=self._label_smoothing)
+        timed = (targets >= first) & (targets < last)
+        plain = functional.cross_entropy(
+            logits[~timed], targets[~timed], label_smoothing=self._label_smoothing, reduction="sum"
+        )
+        spread = spread_cross_entropy(
+            logits[timed], targets[timed], first, last, self._timestamp_smoothing
+        )
+        return (plain + spread) / len(targets)
+
+
+def encode(whisper: WhisperForConditionalGeneration, input_features: Tensor) -> Tensor:
+    """Run the encoder on any number of frames; transformers' own takes 3000 only.
+
+    Args:
+        input_features: log-mel, shape (n, n_mels, n_frames), n_frames even and at most 3000.
+    Returns:
+        shape (n, n_frames / 2, d_model).
+    Source: WhisperEncoder.forward of transformers 5; short inputs take the first positions, as CTranslate2 does.
+    """
+    encoder: Any = whisper.model.encoder
+    states = functional.gelu(encoder.conv1(input_features))
+    states = functional.gelu(encoder.conv2(states)).permute(0, 2, 1)
+    states = states + encoder.embed_positions.weight[: states.shape[1]]
+    states = functional.dropout(states, p=encoder.dropout, training=encoder.training)
+    for layer in encoder.layers:
+        states = layer(states, None)
+    normed: Tensor = encoder.layer_norm(states)
+    return normed
+
+
+def ctc_loss(scores: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
+    """Mean CTC loss per character; index 0 is the blank.
+
+    Args:
+        scores: shape (n, n_positions, n_characters + 1).
+        targets: all characters in a row, shape (sum of lengths,).
+        lengths: shape (n,).
+    """
+    log_probs = scores.float().log_softmax(dim=-1).transpose(0, 1)
+    n_positions = torch.full_like(lengths, scores.shape[1])
+    losses = functional.ctc_loss(
+        log_probs, targets, n_positions, lengths, reduction="sum", zero_infinity=True
+    )
+    return losses / lengths.sum().clamp(min=1)
+
+
+def spread_cross_entropy(
+    logits: Tensor, targets: Tensor, first: int, last: int, width: int
+) -> Tensor:
+    """Sum of cross-entropies to targets that spread over neighbouring timestamps with triangular weights.
+
+    Neighbours of a timestamp are nearly right, and without this each of 1501 times would be learnt alone.
+    """
+    log_probs = logits.log_softmax(dim=-1)
+    offsets = torch.arange(-width, width + 1, device=logits.device)
+    weights = (width + 1 - offsets.abs()).float()
+    neighbours = (targets[:, None] + offsets).clamp(first, last - 1)
+    return -(log_probs.gather(1, neighbours) * (weights / weights.sum())).sum()

@@ -1,0 +1,160 @@
+"""transformers' Seq2SeqTrainer with our batches, our loss, our checkpoint files and our schedule."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments
+
+from services.contract.errors import CheckpointError
+from training.train.batches import BatchDataset, only_item
+from training.train.checkpoints import mark_complete
+from training.train.config import TrainConfig
+from training.train.schedule import learning_rate_factor
+from training.train.trainee import Trainee
+
+WEIGHTS = "model.safetensors"
+
+
+class WhisperTrainer(Seq2SeqTrainer):  # type: ignore[misc]
+    """Trains a `Trainee` on planned batches; evaluation is a callback that runs after the save."""
+
+    def __init__(
+        self, trainee: Trainee, dataset: BatchDataset, config: TrainConfig, out_dir: Path, seed: int
+    ) -> None:
+        # Whisper's forward averages each batch by itself; without this the gradients of N accumulated batches
+        # would be N times too large (transformers#47688).
+        self.loss_is_scaled_for_ga = False
+        self._config = config
+        self._losses: dict[str, Tensor] = {}
+        self._n_losses = 0
+        self.n_windows = 0
+        self.audio_s = 0.0
+        super().__init__(
+            model=trainee,
+            args=_arguments(config, out_dir, seed),
+            train_dataset=dataset,
+            data_collator=only_item,
+        )
+        self.loss_is_scaled_for_ga = False
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> LambdaLR:
+        """Follow our schedule, which knows max_steps from the config alone."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler = LambdaLR(
+                self.optimizer if optimizer is None else optimizer,
+                lambda step: learning_rate_factor(step, self._config),
+            )
+        scheduler: LambdaLR = self.lr_scheduler
+        return scheduler
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Return the loss of a batch and remember its parts for the log."""
+        n_frames = inputs.pop("n_frames")
+        self.n_windows += len(n_frames)
+        self.audio_s += float(n_frames.sum()) / 100
+        outputs = model(**inputs)
+        for name in ("cross_entropy", "ctc"):
+            if name in outputs:
+                self._losses[name] = (
+                    self._losses.get(name, torch.zeros((), device=n_frames.device)) + outputs[name]
+                )
+        self._n_losses += 1
+        return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
+
+    def take_losses(self) -> dict[str, float]:
+        """Return the mean of each part of the loss since the last call."""
+        means = {
+            name: float(total) / max(1, self._n_losses) for name, total in self._losses.items()
+        }
+        self._losses, self._n_losses = {}, 0
+        return means
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(model, trial)
+        except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
+            raise CheckpointError(
+                f"{checkpoint} cannot be written: {error}; free some space and run the same command again"
+            ) from error
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            mark_complete(checkpoint)
+
+    def _save(
+        self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None
+    ) -> None:
+        """Write the trained weights; tied ones once."""
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(trainee_state(self.model), folder / WEIGHTS)
+
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: nn.Module | None = None
+    ) -> None:
+        load_trainee(self.model if model is None else model, Path(resume_from_checkpoint))
+
+
+def trainee_state(trainee: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of a trainee without the output projection, which is the embedding."""
+    return {
+        name: weight.detach().contiguous()
+        for name, weight in trainee.state_dict().items()
+        if not name.endswith("proj_out.weight")
+    }
+
+
+def load_trainee(trainee: nn.Module, checkpoint: Path) -> None:
+    """Read the weights of a checkpoint into a trainee.
+
+    Raises:
+        CheckpointError: they are those of another model.
+    """
+    missing, unexpected = trainee.load_state_dict(load_file(checkpoint / WEIGHTS), strict=False)
+    lost = [name for name in missing if not name.endswith("proj_out.weight")]
+    if lost or unexpected:
+        raise CheckpointError(
+            f"{checkpoint} holds another model ({(lost + unexpected)[0]}); use another work_dir"
+        )
+
+
+def _arguments(config: TrainConfig, out_dir: Path, seed: int) -> Seq2SeqTrainingArguments:
+    return Seq2SeqTrainingArguments(
+        output_dir=str(out_dir),
+        max_steps=config.max_steps,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        adam_beta2=config.adam_beta2,
+        max_grad_norm=config.max_grad_norm,
+        per_device_train_batch_size=1,  # an item of the data set is a batch
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
+        train_sampling_strategy="sequential",
+        bf16=config.precision == "bf16",
+        fp16=config.precision == "fp16",
+        use_cpu=config.device == "cpu",
+        activation_checkpointing=config.activation_checkpointing,
+        save_strategy="steps",
+        save_steps=config.save_every_steps,
+        logging_steps=config.log_every_steps,
+        eval_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=seed,
+        remove_unused_columns=False,
+        dataloader_num_workers=config.data_workers,
+        dataloader_persistent_workers=config.data_workers > 0,
+        dataloader_pin_memory=config.device != "cpu",
+        ddp_find_unused_parameters=False,
+    )

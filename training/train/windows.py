@@ -1,0 +1,71 @@
+"""From planned clips to one window: its samples and what is said in them."""
+
+import dataclasses
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.prepare.shards import Clip, PreparedCorpus
+from training.train import augment
+from training.train.config import AugmentConfig
+from training.train.features import SAMPLE_RATE
+from training.train.labels import SpokenText
+from training.train.plan import Draw
+
+MAX_WINDOW_SAMPLES = 30 * SAMPLE_RATE
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Window:
+    """At most 30 s of sound and what is said in it; no parts means no speech."""
+
+    samples: NDArray[np.float32]
+    parts: tuple[SpokenText, ...]
+
+
+def sample_generator(
+    seed: int, clips: Sequence[Clip], draws: Sequence[Draw]
+) -> np.random.Generator:
+    """Make the generator of a sample from (seed, epoch, clip id): the only source of its randomness."""
+    key = "|".join(f"{clip.id}@{draw.epoch}" for clip, draw in zip(clips, draws, strict=True))
+    return np.random.default_rng([seed, len(draws), zlib.crc32(key.encode())])
+
+
+def build_window(
+    corpus: PreparedCorpus,
+    clips: Sequence[Clip],
+    config: AugmentConfig,
+    generator: np.random.Generator,
+) -> Window:
+    """Join clips with pauses, and change speed and level.
+
+    Args:
+        clips: at least one; those that no longer fit into 30 s are left out.
+    Returns:
+        a window whose parts carry the bounds of speech, in seconds from its start.
+    """
+    pieces: list[NDArray[np.float32]] = []
+    parts: list[SpokenText] = []
+    n_samples = 0
+    speed = augment.draw_speed(config, generator)
+    pause_s = augment.draw_lead_s(config, generator)
+    for clip in clips:
+        samples = corpus.samples(clip)
+        samples = samples if speed == 1.0 else augment.change_speed(samples, speed)
+        pause = np.zeros(int(pause_s * SAMPLE_RATE), dtype=np.float32)
+        if pieces and n_samples + len(pause) + len(samples) > MAX_WINDOW_SAMPLES:
+            break
+        parts.append(_part(clip, (n_samples + len(pause)) / SAMPLE_RATE, speed))
+        pieces += [pause, samples]
+        n_samples += len(pause) + len(samples)
+        pause_s = float(generator.uniform(0.0, 1.0))
+    joined = np.concatenate(pieces)[:MAX_WINDOW_SAMPLES]
+    return Window(augment.change_level(joined, config, generator), tuple(parts))
+
+
+def _part(clip: Clip, offset_s: float, speed: float) -> SpokenText:
+    start = 0.0 if clip.start_s is None else clip.start_s
+    end = clip.duration_s if clip.end_s is None else clip.end_s
+    return SpokenText(clip.text, offset_s + start / speed, offset_s + end / speed)
