@@ -62,8 +62,8 @@ def run(options: UpOptions, console: Console) -> None:
         with embedded_redis.locked(data_dir) as lock, Stack() as stack:
             environ, base_url = _settled(options, data_dir)
             site = Site(data_dir, environ, base_url, lock)
-            with console.status("Starting; a model named for the first time is downloaded"):
-                _start(stack, site)
+            console.print("Starting Redis, API and worker; a new model is downloaded first.")
+            _start(stack, site)
             announcement.show(console, base_url, data_dir, load(ClientSettings))
             stack.watch(lambda line: console.print(line, soft_wrap=True, highlight=False))
     except Stopped:

@@ -1,0 +1,105 @@
+/** Requests to the API. Every failure is an ApiError whose message can be shown as it is. */
+
+import { askForKey, authorization, currentKey } from "./key.js";
+import { messages } from "./sse.js";
+
+export class ApiError extends Error {
+  /** @param status 0 when nobody answered. */
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+
+  /** Whether the same request may succeed a little later. */
+  get isPassing() {
+    return this.status === 0 || this.status === 429 || this.status >= 502;
+  }
+}
+
+const unreachable = () =>
+  new ApiError(0, "unreachable", "The service does not answer. Check that it runs and that you are online.");
+
+/** Send a request; asks for a key if the service wants one. Resolves only to a success. */
+export async function call(path, { headers = {}, ...details } = {}) {
+  for (;;) {
+    const key = currentKey();
+    let response;
+    try {
+      response = await fetch(path, { ...details, headers: { ...headers, ...authorization() } });
+    } catch (error) {
+      throw error.name === "AbortError" ? error : unreachable();
+    }
+    if (response.ok) return response;
+    if (response.status !== 401 || !(await askForKey(key))) {
+      throw toError(response.status, await response.text());
+    }
+  }
+}
+
+export const getJson = async (path, details) => (await call(path, details)).json();
+
+export const jobPath = (id, part = "") => `v1/jobs/${encodeURIComponent(id)}${part && `/${part}`}`;
+
+/** Upload one recording; XMLHttpRequest, since fetch cannot tell how far it is. */
+export async function upload(file, name, fields, { onProgress, signal }) {
+  for (;;) {
+    const key = currentKey();
+    const { status, text } = await send(form(file, name, fields), onProgress, signal);
+    if (status >= 200 && status < 300) return JSON.parse(text);
+    if (status !== 401 || !(await askForKey(key))) throw toError(status, text);
+  }
+}
+
+/** What happens to a job until it has ended, over broken connections too. */
+export async function* events(id, signal) {
+  let lastId = "";
+  let pauseMs = 300;
+  while (!signal.aborted) {
+    try {
+      const headers = lastId ? { "Last-Event-ID": lastId } : {};
+      const response = await call(jobPath(id, "events"), { headers, signal });
+      for await (const message of messages(response.body)) {
+        lastId = message.id || lastId;
+        pauseMs = 300;
+        if (message.event === "done") return;
+        yield { kind: message.event, data: JSON.parse(message.data) };
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof ApiError && !error.isPassing) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    pauseMs = Math.min(2 * pauseMs, 5000);
+  }
+}
+
+function form(file, name, fields) {
+  const data = new FormData();
+  for (const [field, value] of fields) data.append(field, value);
+  data.append("file", file, name);
+  return data;
+}
+
+function send(body, onProgress, signal) {
+  const request = new XMLHttpRequest();
+  return new Promise((resolve, reject) => {
+    request.open("POST", "v1/jobs");
+    for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
+    request.upload.addEventListener("progress", (event) => onProgress(event.loaded / event.total));
+    request.addEventListener("load", () => resolve({ status: request.status, text: request.responseText }));
+    request.addEventListener("error", () => reject(unreachable()));
+    request.addEventListener("abort", () => reject(new DOMException("stopped", "AbortError")));
+    signal.addEventListener("abort", () => request.abort(), { once: true });
+    request.send(body);
+  });
+}
+
+function toError(status, text) {
+  try {
+    const { code, message } = JSON.parse(text).error;
+    return new ApiError(status, code, message);
+  } catch {
+    return new ApiError(status, "unknown", `The service answered with status ${status}. Try again in a moment.`);
+  }
+}

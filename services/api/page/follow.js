@@ -1,0 +1,119 @@
+/** Keeps records up to date: the one that is looked at by events, all others by asking now and then. */
+
+import { ApiError, call, events, getJson, jobPath } from "./api.js";
+import { hasEnded, jobState } from "./format.js";
+import { jobs, rememberedIds } from "./jobs.js";
+import { announce, showTrouble } from "./say.js";
+
+const POLL_MS = 2000;
+// HTTP/1.1 gives a page six connections in all: one event stream, and some room for the rest.
+const AT_ONCE = 3;
+
+let watched = null;
+
+/** Follow one job closely, and no other. */
+export function watch(id) {
+  if (watched?.id === id) return;
+  watched?.stop.abort();
+  watched = { id, stop: new AbortController() };
+  follow(id, watched.stop.signal).catch((error) => {
+    if (error.code === "job_not_found") jobs.remove(id);
+    else showTrouble(error.message);
+  });
+}
+
+export function unwatch() {
+  watched?.stop.abort();
+  watched = null;
+}
+
+async function follow(id, signal) {
+  if (!hasEnded(jobs.get(id).job)) {
+    for await (const { kind, data } of events(id, signal)) {
+      if (kind === "job") accept(data);
+      else if (kind === "segments") addSegments(id, data.segments);
+    }
+    if (signal.aborted) return;
+    accept(await getJson(jobPath(id), { signal }));
+  }
+  if (jobs.get(id)?.job.status === "succeeded") await loadTranscript(id, signal);
+}
+
+async function loadTranscript(id, signal) {
+  const transcript = await getJson(jobPath(id, "transcript?format=verbose_json"), { signal });
+  const record = jobs.get(id);
+  if (!record) return;
+  record.transcript = transcript;
+  record.segments = withWords(transcript);
+  jobs.touched(id);
+}
+
+/** Give each segment its words: the answer lists them apart, in the same order. */
+function withWords({ segments = [], words = [] }) {
+  const length = (text) => text.replaceAll(/\s/g, "").length;
+  let next = 0;
+  return segments.map((segment) => {
+    const from = next;
+    let left = length(segment.text);
+    while (left > 0 && next < words.length) left -= length(words[next++].word);
+    return { ...segment, words: words.slice(from, next) };
+  });
+}
+
+function addSegments(id, segments) {
+  const record = jobs.get(id);
+  const end = record.segments.at(-1)?.start ?? -1;
+  // A stream that begins anew sends everything again.
+  record.segments = [...record.segments, ...segments.filter((segment) => segment.start > end)];
+  jobs.touched(id);
+}
+
+/** Take in a job's new state, and say so when it has ended. */
+export function accept(job) {
+  const before = jobs.get(job.id)?.job;
+  jobs.setJob(job);
+  if (before && !hasEnded(before) && hasEnded(job)) announce(`${jobs.get(job.id).name}: ${jobState(job)}`);
+}
+
+/** Fetch the jobs of earlier visits; forget those that the service no longer has. */
+export async function recall() {
+  const found = await inBatches(rememberedIds(), fetchJob);
+  for (const job of found) if (job) jobs.setJob(job);
+}
+
+/** Ask again and again about jobs that have not ended and are not watched. */
+export async function poll() {
+  const open = jobs.all.filter(({ id, job }) => job && !hasEnded(job) && id !== watched?.id);
+  try {
+    for (const job of await inBatches(open.map(({ id }) => id), fetchJob)) if (job) accept(job);
+    if (open.length) showTrouble(null);
+  } catch (error) {
+    showTrouble(error.message);
+  }
+  setTimeout(poll, POLL_MS);
+}
+
+async function fetchJob(id) {
+  try {
+    return await getJson(jobPath(id));
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 404) throw error;
+    jobs.remove(id);
+    return null;
+  }
+}
+
+async function inBatches(ids, fetchOne) {
+  const results = [];
+  for (let i = 0; i < ids.length; i += AT_ONCE) {
+    results.push(...(await Promise.all(ids.slice(i, i + AT_ONCE).map(fetchOne))));
+  }
+  return results;
+}
+
+export const cancelJob = async (id) => accept(await getJson(jobPath(id, "cancel"), { method: "POST" }));
+
+export async function deleteJob(id) {
+  await call(jobPath(id), { method: "DELETE" });
+  jobs.remove(id);
+}

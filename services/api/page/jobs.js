@@ -1,0 +1,96 @@
+/** What the page knows about recordings: the ones being uploaded, and the jobs of this browser. */
+
+const STORED = "whisper-sv.jobs";
+const MOST = 200;
+
+/** Ids of this browser's jobs, oldest first. */
+export function rememberedIds() {
+  try {
+    const ids = JSON.parse(localStorage.getItem(STORED) ?? "[]");
+    return Array.isArray(ids) ? ids.filter((id) => typeof id === "string") : [];
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * A record is {id, name, job, segments, upload}: `job` as the API gave it, null while the recording
+ * is on its way; `upload` {file, progress, error, stop} until then. Only ids are kept in the browser.
+ */
+class Jobs extends EventTarget {
+  #records = new Map();
+  #ids = new Set(rememberedIds());
+
+  /** All records, newest first; what is still on its way comes before. */
+  get all() {
+    const made = ({ job }) => (job ? Date.parse(job.created_at) : Infinity);
+    return [...this.#records.values()].reverse().sort((a, b) => made(b) - made(a) || 0);
+  }
+
+  get(id) {
+    return this.#records.get(id);
+  }
+
+  addUpload(id, file, name, stop) {
+    this.#put({ id, name, job: null, segments: [], upload: { file, progress: 0, error: null, stop } });
+    this.#tell(id);
+  }
+
+  changeUpload(id, change) {
+    const record = this.get(id);
+    if (record?.upload) {
+      Object.assign(record.upload, change);
+      this.#tell(id);
+    }
+  }
+
+  /** Put what the API said about a job in the place of what was known. */
+  setJob(job) {
+    const record = this.get(job.id);
+    if (record) Object.assign(record, { job, name: job.audio?.filename || record.name });
+    else this.#put({ id: job.id, name: job.audio?.filename || "Recording", job, segments: [], upload: null });
+    this.#tell(job.id);
+  }
+
+  /** An upload has become a job. */
+  arrived(uploadId, job) {
+    const records = [...this.#records.entries()].map(([id, record]) =>
+      id === uploadId ? [job.id, { ...record, id: job.id, job, upload: null }] : [id, record]);
+    this.#records = new Map(records);
+    this.#remember(job.id);
+    this.dispatchEvent(new CustomEvent("rename", { detail: { from: uploadId, to: job.id } }));
+    this.#tell(job.id);
+  }
+
+  remove(id) {
+    this.#records.delete(id);
+    this.#ids.delete(id);
+    this.#store();
+    this.dispatchEvent(new CustomEvent("remove", { detail: { id } }));
+  }
+
+  /** Tell listeners that a record's segments have changed. */
+  touched(id) {
+    this.#tell(id);
+  }
+
+  #put(record) {
+    this.#records.set(record.id, record);
+    if (record.job) this.#remember(record.id);
+  }
+
+  #remember(id) {
+    this.#ids.add(id);
+    this.#store();
+  }
+
+  #store() {
+    localStorage.setItem(STORED, JSON.stringify([...this.#ids].slice(-MOST)));
+  }
+
+  #tell(id) {
+    this.dispatchEvent(new CustomEvent("change", { detail: { id } }));
+  }
+}
+
+export const jobs = new Jobs();

@@ -1,0 +1,94 @@
+/** The list of this browser's recordings, newest first. */
+
+import { saveFile } from "./export.js";
+import { clock, hasEnded, jobState } from "./format.js";
+import { jobs } from "./jobs.js";
+import { sendAgain } from "./upload.js";
+
+const list = document.getElementById("jobs");
+const items = new Map();
+
+/** Bring the list up to date. `select` is called with the id of a recording that is clicked. */
+export function render(selectedId, select) {
+  const records = jobs.all;
+  document.getElementById("no-jobs").hidden = records.length > 0;
+  document.getElementById("count").textContent = records.length || "";
+  for (const [id, item] of items) {
+    if (!jobs.get(id)) {
+      item.remove();
+      items.delete(id);
+    }
+  }
+  records.forEach((record, place) => {
+    const item = items.get(record.id) ?? make(record.id, select);
+    update(item, record, record.id === selectedId);
+    if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
+  });
+}
+
+function make(id, select) {
+  const item = document.createElement("li");
+  item.className = "job";
+  const button = document.createElement("button");
+  button.type = "button";
+  for (const part of ["name", "length", "about"]) {
+    const span = document.createElement("span");
+    span.className = part;
+    button.append(span);
+  }
+  button.addEventListener("click", () => select(id, { byHand: true }));
+  item.append(button);
+  items.set(id, item);
+  return item;
+}
+
+function update(item, record, isSelected) {
+  const [name, length, about] = item.firstChild.children;
+  const { job, upload } = record;
+  name.textContent = record.name;
+  length.textContent = job?.audio.duration ? clock(job.audio.duration) : "";
+  about.textContent = job ? summary(job) : upload.error ?? `Sending, ${Math.round(100 * upload.progress)} %`;
+  about.classList.toggle("bad", Boolean(upload?.error) || job?.status === "failed");
+  item.firstChild.setAttribute("aria-current", String(isSelected));
+  showBar(item, record);
+  showRescue(item, record);
+}
+
+function summary(job) {
+  if (job.status !== "succeeded") return jobState(job);
+  return new Date(job.created_at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+}
+
+function showBar(item, { job, upload, name }) {
+  const isOpen = job ? !hasEnded(job) : !upload.error;
+  let bar = item.querySelector("progress");
+  if (!isOpen) bar?.remove();
+  else if (!bar) {
+    bar = document.createElement("progress");
+    bar.max = 1;
+    bar.setAttribute("aria-label", name);
+    item.firstChild.append(bar);
+  }
+  if (isOpen) bar.value = job ? job.progress : upload.progress;
+}
+
+/** A recording that could not be sent is still here: send it again, or save it. */
+function showRescue(item, { id, name, upload }) {
+  const row = item.querySelector(".row");
+  if (!upload) row?.remove();
+  else if (!row && upload.error) {
+    const added = document.createElement("div");
+    added.className = "row";
+    added.append(action("Send again", () => sendAgain(id)), action("Save", () => saveFile(upload.file, name)),
+      action("Remove", () => upload.stop()));
+    item.append(added);
+  } else if (row && !upload.error) row.remove();
+}
+
+function action(label, run) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = label;
+  button.addEventListener("click", run);
+  return button;
+}

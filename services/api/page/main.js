@@ -1,0 +1,97 @@
+/** Starts the page: reads the model, recalls earlier recordings, and connects the parts. */
+
+import { call, getJson } from "./api.js";
+import { poll, recall, unwatch, watch } from "./follow.js";
+import { jobs } from "./jobs.js";
+import { render } from "./list.js";
+import { offer } from "./options.js";
+import * as recorder from "./recorder.js";
+import { guarded, showTrouble } from "./say.js";
+import * as uploads from "./upload.js";
+import * as viewer from "./viewer.js";
+
+const $ = (id) => document.getElementById(id);
+
+let selectedId = null;
+
+/** Show a recording; the address remembers it over a reload. */
+function select(id, { byHand = false } = {}) {
+  selectedId = id;
+  const record = jobs.get(id);
+  history.replaceState(null, "", record?.job ? `#job/${id}` : location.pathname);
+  if (record?.job) watch(id);
+  else unwatch();
+  refresh();
+  // On a phone the transcript is above the list that was touched.
+  if (byHand) {
+    $("transcript").focus({ preventScroll: true });
+    $("transcript").scrollIntoView({ block: "nearest" });
+  }
+}
+
+function refresh() {
+  render(selectedId, select);
+  viewer.show(jobs.get(selectedId) ?? null);
+}
+
+/** Draw once per frame however many changes there were. */
+let isDue = false;
+function refreshSoon() {
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(() => {
+    isDue = false;
+    refresh();
+  });
+}
+
+jobs.addEventListener("change", refreshSoon);
+jobs.addEventListener("remove", ({ detail }) => {
+  if (detail.id === selectedId) select(null);
+  else refreshSoon();
+});
+jobs.addEventListener("rename", ({ detail }) => {
+  if (detail.from === selectedId) select(detail.to);
+});
+
+async function showModel() {
+  const { data } = await getJson("v1/models");
+  const model = data.find(({ bundle }) => bundle) ?? data[0];
+  $("model").textContent = model.bundle ?? model.id;
+  $("model").title = "The model that makes the transcripts, and its version";
+  $("model").hidden = false;
+  $("demo").hidden = !model.demo;
+  offer(model);
+}
+
+async function trySample() {
+  const sample = await (await call("page/sample.ogg")).blob();
+  uploads.sendAll([new File([sample], "Sample.ogg", { type: "audio/ogg" })], select);
+}
+
+/** What needs the service; tried again until it answers. */
+async function start() {
+  try {
+    await showModel();
+    await recall();
+    showTrouble(null);
+  } catch (error) {
+    showTrouble(error.message);
+    if (error.isPassing) setTimeout(start, 3000);
+    return;
+  }
+  const [, wanted] = location.hash.match(/^#job\/(.+)$/) ?? [];
+  if (wanted && jobs.get(wanted)) select(wanted);
+}
+
+uploads.listen(select);
+recorder.listen((file) => uploads.sendAll([file], select));
+viewer.listen(select);
+$("sample").addEventListener("click", () => guarded(trySample));
+$("key-button").addEventListener("click", () => {
+  sessionStorage.clear();
+  start();
+});
+refresh();
+start();
+poll();

@@ -1,0 +1,93 @@
+/** Plays the recording and says which moment is heard. */
+
+import { call, jobPath } from "./api.js";
+import { clock } from "./format.js";
+import { currentKey } from "./key.js";
+import { highlight } from "./transcript.js";
+
+const $ = (id) => document.getElementById(id);
+const [audio, seek, play] = [$("audio"), $("seek"), $("play")];
+
+let shown = null;
+
+/** Make the recording of a job ready to play; null takes the player away. */
+export async function load(job) {
+  const id = job?.id ?? null;
+  if (shown === id) return;
+  unload();
+  shown = id;
+  if (!job) return;
+  // The header of a browser's own recording does not know its length; the service has measured it.
+  setLength(job.audio.duration);
+  const source = await address(job.id);
+  if (source && shown === job.id) {
+    audio.src = source;
+    $("player").hidden = false;
+  }
+}
+
+/** Go to a moment and play on from there. */
+export function playFrom(seconds) {
+  if ($("player").hidden) return;
+  audio.currentTime = seconds;
+  audio.play();
+}
+
+function unload() {
+  audio.pause();
+  if (audio.src.startsWith("blob:")) URL.revokeObjectURL(audio.src);
+  audio.removeAttribute("src");
+  $("player").hidden = true;
+  move(0);
+  highlight(null);
+}
+
+function move(seconds) {
+  seek.value = seconds;
+  seek.style.setProperty("--done", `${(100 * seek.value) / (seek.max || 1)}%`);
+}
+
+/** With a key the audio is fetched whole: an audio element cannot send one. */
+async function address(id) {
+  const path = jobPath(id, "audio");
+  if (!currentKey()) return path;
+  try {
+    return URL.createObjectURL(await (await call(path)).blob());
+  } catch {
+    return null;
+  }
+}
+
+function setLength(seconds) {
+  seek.max = seconds;
+  $("end").textContent = clock(seconds);
+}
+
+function showTime() {
+  const now = audio.currentTime;
+  move(now);
+  seek.setAttribute("aria-valuetext", `${clock(now)} of ${$("end").textContent}`);
+  $("now").textContent = clock(now);
+  highlight(audio.paused && now === 0 ? null : now);
+}
+
+function showState() {
+  play.setAttribute("aria-label", audio.paused ? "Play" : "Pause");
+  $("play-icon").setAttribute("href", `page/icons.svg#${audio.paused ? "play" : "pause"}`);
+  if (!audio.paused) requestAnimationFrame(run);
+}
+
+/** Words change faster than the browser reports the time. */
+function run() {
+  showTime();
+  if (!audio.paused) requestAnimationFrame(run);
+}
+
+play.addEventListener("click", () => (audio.paused ? audio.play() : audio.pause()));
+seek.addEventListener("input", () => { audio.currentTime = Number(seek.value); });
+$("speed").addEventListener("change", () => { audio.playbackRate = Number($("speed").value); });
+for (const event of ["play", "pause", "ended"]) audio.addEventListener(event, showState);
+for (const event of ["timeupdate", "seeked"]) audio.addEventListener(event, showTime);
+// The recording is deleted before its transcript, after a time that the operator sets.
+audio.addEventListener("error", () => { $("player").hidden = true; });
+audio.addEventListener("loadedmetadata", () => { audio.playbackRate = Number($("speed").value); });

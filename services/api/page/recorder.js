@@ -1,0 +1,97 @@
+/** Records from the microphone and hands over a file. */
+
+import { clock } from "./format.js";
+import { LevelMeter } from "./level.js";
+import { announce } from "./say.js";
+
+/** Kept in pieces of this length, so that a crash of the recorder loses no more. */
+const TIMESLICE_MS = 250;
+const QUIET_S = 3;
+// Chrome and Firefox record webm or ogg, Safari mp4.
+const KINDS = [["audio/webm;codecs=opus", "webm"], ["audio/ogg;codecs=opus", "ogg"], ["audio/mp4", "m4a"]];
+
+const $ = (id) => document.getElementById(id);
+
+let session = null;
+
+/** Connect the buttons; `send` is called with the finished file. */
+export function listen(send) {
+  const reason = whyNot();
+  if (reason) {
+    $("record").disabled = true;
+    $("record-hint").textContent = reason;
+    $("record-hint").hidden = false;
+  }
+  $("record").addEventListener("click", () => begin());
+  $("record-stop").addEventListener("click", async () => send(await finish()));
+  $("record-drop").addEventListener("click", () => finish());
+  addEventListener("beforeunload", (event) => session && event.preventDefault());
+}
+
+function whyNot() {
+  if (!isSecureContext) return "Browsers allow recording only over HTTPS or on localhost. Upload a file instead.";
+  if (!navigator.mediaDevices?.getUserMedia || !window.MediaRecorder) return "This browser cannot record. Upload a file instead.";
+  return null;
+}
+
+async function begin() {
+  $("record-hint").hidden = true;
+  let stream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, autoGainControl: true } });
+  } catch (error) {
+    $("record-hint").textContent = explain(error);
+    $("record-hint").hidden = false;
+    return;
+  }
+  const [mimeType, extension] = KINDS.find(([kind]) => MediaRecorder.isTypeSupported(kind)) ?? ["", "webm"];
+  const recorder = new MediaRecorder(stream, mimeType ? { mimeType } : {});
+  const pieces = [];
+  recorder.addEventListener("dataavailable", ({ data }) => data.size && pieces.push(data));
+  show(true);
+  session = { stream, recorder, pieces, extension, startedAt: Date.now(), meter: new LevelMeter($("level"), stream) };
+  session.timer = setInterval(tick, 200);
+  recorder.start(TIMESLICE_MS);
+  // The microphone was unplugged, or permission was taken back: keep what there is.
+  stream.getAudioTracks()[0].addEventListener("ended", () => $("record-stop").click());
+  $("record-stop").focus();
+  announce("Recording");
+}
+
+/** Stop the microphone; resolves to what was recorded. */
+async function finish() {
+  const { stream, recorder, pieces, extension, meter, timer, startedAt } = session;
+  session = null;
+  if (recorder.state !== "inactive") {
+    const stopped = new Promise((resolve) => recorder.addEventListener("stop", resolve, { once: true }));
+    recorder.stop();
+    await stopped;
+  }
+  clearInterval(timer);
+  meter.stop();
+  for (const track of stream.getTracks()) track.stop();
+  show(false);
+  const at = new Date(startedAt - new Date().getTimezoneOffset() * 60000).toISOString();
+  const name = `Recording ${at.slice(0, 10)} ${at.slice(11, 16).replace(":", ".")}.${extension}`;
+  return new File(pieces, name, { type: recorder.mimeType });
+}
+
+function tick() {
+  $("record-clock").textContent = clock((Date.now() - session.startedAt) / 1000);
+  const isQuiet = session.meter.silentFor > QUIET_S;
+  const line = isQuiet ? "No sound comes from the microphone. Is it muted?" : "Recording";
+  if ($("record-state").textContent !== line) $("record-state").textContent = line;
+}
+
+function show(isRecording) {
+  $("recording").hidden = !isRecording;
+  $("choices").hidden = isRecording;
+  $("record-clock").textContent = "0:00";
+  if (!isRecording) $("record").focus();
+}
+
+function explain(error) {
+  if (error.name === "NotAllowedError") return "The browser did not allow the microphone. Allow it for this page, or upload a file.";
+  if (error.name === "NotFoundError") return "No microphone was found. Connect one, or upload a file.";
+  return `The microphone cannot be used: ${error.message}`;
+}

@@ -1,0 +1,96 @@
+/** Draws segments and words, and knows which of them is spoken at a time. */
+
+import { clock } from "./format.js";
+
+/** Below this probability a word is marked: worth a second listen. */
+const UNSURE = 0.4;
+const list = document.getElementById("segments");
+
+let marks = [];
+let drawn = [];
+let spoken = [];
+
+/** Draw the segments; only what is new, if the old ones are still the same. */
+export function draw(segments, { isLive }) {
+  const isContinued = drawn.every((old, i) => old === segments[i]);
+  if (!isContinued) clear();
+  for (const segment of segments.slice(drawn.length)) {
+    const item = segmentItem(segment);
+    item.classList.toggle("new", isLive);
+    list.append(item);
+  }
+  drawn = [...segments];
+}
+
+export function clear() {
+  list.replaceChildren();
+  [marks, drawn, spoken] = [[], [], []];
+}
+
+/** Call `seek` with the time of the word or segment that is clicked. */
+export function onSeek(seek) {
+  list.addEventListener("click", (event) => {
+    const target = event.target.closest("[data-start]");
+    if (target && !String(getSelection())) seek(Number(target.dataset.start));
+  });
+}
+
+/** Mark what is spoken at a time; null marks nothing. */
+export function highlight(seconds) {
+  const now = seconds === null ? [] : at(seconds);
+  if (now.length === spoken.length && now.every((element, i) => element === spoken[i])) return;
+  for (const element of spoken) element.classList.remove("spoken");
+  for (const element of now) element.classList.add("spoken");
+  if (now[0] && now[0] !== spoken[0]) now[0].scrollIntoView({ block: "nearest", behavior: "smooth" });
+  spoken = now;
+}
+
+/** The segment and, if it has words, the word at a time. */
+function at(seconds) {
+  const inside = ({ start, end }) => start <= seconds && seconds < end;
+  const segment = marks.find(inside);
+  if (!segment) return [];
+  const word = segment.words.findLast(({ start }) => start <= seconds);
+  return word && seconds < word.end + 0.25 ? [segment.element, word.element] : [segment.element];
+}
+
+function segmentItem(segment) {
+  const item = document.createElement("li");
+  item.className = "segment";
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "at";
+  button.dataset.start = segment.start;
+  button.textContent = clock(segment.start);
+  button.setAttribute("aria-label", `Play from ${clock(segment.start)}`);
+  const text = document.createElement("p");
+  const words = (segment.words ?? []).map((word) => wordSpan(word));
+  if (words.length) fill(text, words, segment.words);
+  else text.textContent = segment.text.trim();
+  item.classList.toggle("has-words", words.length > 0);
+  item.append(button, text);
+  marks.push({ start: segment.start, end: segment.end, element: item,
+    words: words.map((element, i) => ({ start: segment.words[i].start, end: segment.words[i].end, element })) });
+  return item;
+}
+
+/** Put words into a paragraph with the spaces between them, which some formats leave out. */
+function fill(text, spans, words) {
+  const haveSpaces = words.some(({ word }) => word.startsWith(" "));
+  spans.forEach((span, i) => {
+    if (i > 0 && (!haveSpaces || words[i].word.startsWith(" "))) text.append(" ");
+    text.append(span);
+  });
+}
+
+function wordSpan(word) {
+  const span = document.createElement("span");
+  span.className = "word";
+  span.dataset.start = word.start;
+  span.textContent = word.word.trim();
+  if (word.probability !== undefined && word.probability < UNSURE) {
+    span.classList.add("unsure");
+    span.title = `Unsure: ${Math.round(100 * word.probability)} %`;
+  }
+  return span;
+}

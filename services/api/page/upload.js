@@ -1,0 +1,90 @@
+/** Files on their way in: dropped, picked or recorded; a few at once, none ever lost. */
+
+import { upload } from "./api.js";
+import { jobs } from "./jobs.js";
+import { chosenFields } from "./options.js";
+import { announce } from "./say.js";
+
+const AT_ONCE = 2;
+const waiting = [];
+let running = 0;
+let count = 0;
+
+/** Send recordings with the options as they are now; `select` is told the id of the first. */
+export function sendAll(files, select) {
+  const fields = chosenFields();
+  for (const [i, file] of [...files].entries()) {
+    const id = `upload-${++count}`;
+    add(id, file, file.name, fields);
+    if (i === 0) select(id);
+  }
+  announce(files.length === 1 ? `Sending ${files[0].name}` : `Sending ${files.length} recordings`);
+}
+
+/** Try a failed upload once more. */
+export function sendAgain(id) {
+  const record = jobs.get(id);
+  jobs.remove(id);
+  add(id, record.upload.file, record.name, chosenFields());
+}
+
+/** Listen for files that are picked, or dropped anywhere on the page. */
+export function listen(select) {
+  const input = document.getElementById("files");
+  document.getElementById("pick").addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    sendAll(input.files, select);
+    input.value = "";
+  });
+  let depth = 0;
+  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+  const mark = (change) => {
+    depth = Math.max(0, depth + change);
+    document.body.classList.toggle("dropping", depth > 0);
+  };
+  addEventListener("dragenter", (event) => hasFiles(event) && mark(1));
+  addEventListener("dragleave", (event) => hasFiles(event) && mark(-1));
+  addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
+  addEventListener("drop", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    mark(-depth);
+    if (event.dataTransfer.files.length) sendAll(event.dataTransfer.files, select);
+  });
+  // Leaving now would lose what is not yet on the server.
+  addEventListener("beforeunload", (event) => {
+    if (jobs.all.some((record) => record.upload)) event.preventDefault();
+  });
+}
+
+function add(id, file, name, fields) {
+  const stop = new AbortController();
+  jobs.addUpload(id, file, name, () => {
+    stop.abort();
+    jobs.remove(id);
+  });
+  waiting.push({ id, file, name, fields, signal: stop.signal });
+  next();
+}
+
+function next() {
+  while (running < AT_ONCE && waiting.length) {
+    running += 1;
+    send(waiting.shift()).finally(() => {
+      running -= 1;
+      next();
+    });
+  }
+}
+
+async function send({ id, file, name, fields, signal }) {
+  if (signal.aborted) return;
+  try {
+    const onProgress = (progress) => jobs.changeUpload(id, { progress });
+    jobs.arrived(id, await upload(file, name, fields, { onProgress, signal }));
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    jobs.changeUpload(id, { error: error.message });
+    announce(`${name} could not be sent: ${error.message}`);
+  }
+}

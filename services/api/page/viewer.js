@@ -1,0 +1,86 @@
+/** Shows one record: its state, its player, its transcript, and what can be done with it. */
+
+import { getJson, jobPath } from "./api.js";
+import { copy, download } from "./export.js";
+import { cancelJob, deleteJob } from "./follow.js";
+import { clock, hasEnded, jobState, languageName, roughly } from "./format.js";
+import { jobs } from "./jobs.js";
+import { chosenOptions } from "./options.js";
+import { load, playFrom } from "./player.js";
+import { guarded } from "./say.js";
+import { clear, draw, onSeek } from "./transcript.js";
+
+const $ = (id) => document.getElementById(id);
+
+let shownId = null;
+
+/** Show a record as it is now; null shows the welcome. */
+export function show(record) {
+  $("empty").hidden = Boolean(record);
+  $("view").hidden = !record;
+  if (record?.id !== shownId) clear();
+  shownId = record?.id ?? null;
+  load(record?.job ?? null);
+  if (!record) return;
+  $("viewer-title").textContent = record.name;
+  $("facts").textContent = record.job ? facts(record) : "";
+  showState(record);
+  showTools(record);
+  draw(record.segments, { isLive: Boolean(record.job && !hasEnded(record.job)) });
+  $("nothing").hidden = !(record.transcript && !record.segments.length);
+}
+
+function facts({ job, transcript }) {
+  const [startedAt, finishedAt] = [Date.parse(job.started_at), Date.parse(job.finished_at)];
+  const isDone = job.status === "succeeded";
+  return [
+    job.audio.duration ? clock(job.audio.duration) : null,
+    transcript?.language_code ? languageName(transcript.language_code) : null,
+    job.model,
+    isDone && finishedAt > startedAt ? `took ${roughly((finishedAt - startedAt) / 1000)}` : null,
+  ].filter(Boolean).join(" · ");
+}
+
+function showState({ job, upload }) {
+  const failure = upload?.error ?? (job?.status === "failed" ? jobState(job) : null);
+  const isUnderWay = !failure && (upload || !hasEnded(job));
+  $("state").hidden = job?.status === "succeeded";
+  $("state").classList.toggle("bad", Boolean(failure));
+  $("state-text").textContent = failure ?? (upload ? sending(upload) : jobState(job));
+  const bar = $("state-bar");
+  bar.hidden = !isUnderWay;
+  // Without a value the bar shows that something goes on, and not how far.
+  if (upload ? upload.progress : job?.progress) bar.value = upload ? upload.progress : job.progress;
+  else bar.removeAttribute("value");
+}
+
+const sending = ({ progress }) =>
+  progress < 1 ? `Sending, ${Math.round(100 * progress)} %` : "The service looks at the recording";
+
+function showTools({ job }) {
+  const isDone = job?.status === "succeeded";
+  $("tools").hidden = !job || !hasEnded(job);
+  $("copy").hidden = $("downloads").hidden = !isDone;
+  $("cancel").hidden = !job || hasEnded(job);
+}
+
+/** Connect the buttons; `select` shows another record. */
+export function listen(select) {
+  onSeek(playFrom);
+  const button = (id, action) => $(id).addEventListener("click", () => guarded(() => action(jobs.get(shownId))));
+  button("copy", (record) => copy(record.transcript?.text ?? "", $("copy")));
+  button("cancel", ({ id }) => cancelJob(id));
+  button("retry", async ({ id }) => {
+    const body = JSON.stringify(chosenOptions());
+    const headers = { "Content-Type": "application/json" };
+    const job = await getJson(jobPath(id, "retry"), { method: "POST", body, headers });
+    jobs.setJob(job);
+    select(job.id);
+  });
+  button("delete", async ({ id, name }) => {
+    if (confirm(`Delete "${name}" with its transcript, here and on the server?`)) await deleteJob(id);
+  });
+  for (const format of document.querySelectorAll("[data-format]")) {
+    format.addEventListener("click", () => guarded(() => download(jobs.get(shownId), format.dataset.format)));
+  }
+}
