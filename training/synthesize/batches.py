@@ -41,9 +41,7 @@ def cut(clips: Sequence[ClipPlan], clips_dir: Path, records_dir: Path) -> list[B
     ]
 
 
-def speak_all(
-    batches: Sequence[Batch], config: SynthesizeConfig
-) -> Iterator[None]:
+def speak_all(batches: Sequence[Batch], config: SynthesizeConfig) -> Iterator[None]:
     """Speak every batch that is not done; yield once for each batch.
 
     Raises:

@@ -56,8 +56,9 @@ def _claim(out_dir: Path, config: SynthesizeConfig, clips: Sequence[ClipPlan]) -
         digest.update(repr(clip).encode())
     mark = out_dir / _RECORDS / "plan.sha256"
     if mark.exists() and mark.read_text() != digest.hexdigest():
-        raise DataError("holds another corpus: delete it or choose another folder",
-                        path=str(out_dir))
+        raise DataError(
+            "holds another corpus: delete it or choose another folder", path=str(out_dir)
+        )
     for folder in (mark.parent, out_dir / config.locale / "clips"):
         folder.mkdir(parents=True, exist_ok=True)
     mark.write_text(digest.hexdigest())

@@ -5,7 +5,7 @@ Everything is drawn from the generator that is handed in; samples are mono float
 """
 
 import io
-from fractions import Fraction
+from typing import Literal
 
 import av
 import numpy as np
@@ -35,10 +35,10 @@ def apply(samples: Samples, config: EffectsConfig, rng: np.random.Generator) -> 
 
 def noise(n_samples: int, rng: np.random.Generator) -> Samples:
     """Make noise of power 1 between white (flat) and brown (falling 6 dB per octave)."""
-    white = np.fft.rfft(rng.standard_normal(n_samples, dtype=np.float32))
+    white = np.fft.rfft(rng.standard_normal(_fft_length(n_samples), dtype=np.float32))
     slope = rng.uniform(0, 1)
     frequency = np.maximum(np.arange(len(white)), 1)
-    coloured = np.fft.irfft(white * frequency**-slope, n_samples)
+    coloured = np.fft.irfft(white * frequency**-slope)[:n_samples]
     return (coloured / max(float(np.std(coloured)), 1e-9)).astype(np.float32)
 
 
@@ -56,17 +56,23 @@ def reverberate(samples: Samples, rng: np.random.Generator) -> Samples:
     echoes = rng.standard_normal(len(time_s)) * 10 ** (-3 * time_s / decay_s)
     echoes *= rng.uniform(0.05, 0.5) / np.sqrt(np.sum(echoes**2))
     echoes[0] = 1.0
-    n = 1 << (len(samples) + len(echoes) - 1).bit_length()
+    n = _fft_length(len(samples) + len(echoes))
     wet = np.fft.irfft(np.fft.rfft(samples, n) * np.fft.rfft(echoes, n), n)
     return wet[: len(samples)].astype(np.float32)
 
 
 def band_limit(samples: Samples, low_hz: float, high_hz: float) -> Samples:
     """Remove everything outside a band of frequencies."""
-    spectrum = np.fft.rfft(samples)
-    frequency = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    n = _fft_length(len(samples))
+    spectrum = np.fft.rfft(samples, n)
+    frequency = np.fft.rfftfreq(n, 1 / SAMPLE_RATE)
     spectrum[(frequency < low_hz) | (frequency > high_hz)] = 0
-    return np.fft.irfft(spectrum, len(samples)).astype(np.float32)
+    return np.fft.irfft(spectrum)[: len(samples)].astype(np.float32)
+
+
+def _fft_length(n_samples: int) -> int:
+    """Find the next power of two: a length with a large prime factor takes far longer."""
+    return 1 << max(1, n_samples - 1).bit_length()
 
 
 def set_peak(samples: Samples, peak_db: float) -> Samples:
@@ -77,45 +83,47 @@ def set_peak(samples: Samples, peak_db: float) -> Samples:
 
 def through_codec(samples: Samples, rng: np.random.Generator) -> Samples:
     """Code and decode with one of three lossy codecs, at a random bit rate where it has one."""
-    codec = rng.choice(("mp3", "libopus", "pcm_mulaw"))
-    if codec == "pcm_mulaw":
+    choice = rng.integers(3)
+    bit_rate = int(rng.choice((16_000, 24_000, 32_000)))
+    if choice == 0:
         return _mu_law(samples)
-    return _compressed(samples, str(codec), int(rng.choice((16_000, 24_000, 32_000))))
+    coded = _encode(samples, "mp3" if choice == 1 else "libopus", bit_rate)
+    return _fit(_decode(coded), len(samples))
 
 
 def _mu_law(samples: Samples) -> Samples:
     """Round to the 256 levels of telephone mu-law (ITU-T G.711)."""
     clipped = np.clip(samples, -1, 1)
     coded = np.round(127 * np.sign(clipped) * np.log1p(255 * np.abs(clipped)) / np.log(256)) / 127
-    return (np.sign(coded) * np.expm1(np.abs(coded) * np.log(256)) / 255).astype(np.float32)
+    linear = np.sign(coded) * np.expm1(np.abs(coded) * np.log(256)) / 255
+    return np.asarray(linear, np.float32)
 
 
-def _compressed(samples: Samples, codec: str, bit_rate: int) -> Samples:
+def _encode(samples: Samples, codec: Literal["mp3", "libopus"], bit_rate: int) -> io.BytesIO:
     file = io.BytesIO()
-    with av.open(file, "w", format="ogg" if codec == "libopus" else "mp3") as container:
+    frame = av.AudioFrame.from_ndarray(
+        np.clip(samples, -1, 1).reshape(1, -1), format="fltp", layout="mono"
+    )
+    frame.sample_rate = SAMPLE_RATE
+    with av.open(file, "w", format="mp3" if codec == "mp3" else "ogg") as container:
         stream = container.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
         stream.bit_rate = bit_rate
-        frame = av.AudioFrame.from_ndarray(
-            np.clip(samples, -1, 1).reshape(1, -1), format="fltp", layout="mono"
-        )
-        frame.sample_rate = SAMPLE_RATE
-        frame.time_base = Fraction(1, SAMPLE_RATE)
-        frame.pts = 0
         resampler = av.AudioResampler(
             format=stream.format, layout="mono", rate=SAMPLE_RATE, frame_size=stream.frame_size
         )
-        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+        for piece in (*resampler.resample(frame), *resampler.resample(None)):
             container.mux(stream.encode(piece))
         container.mux(stream.encode(None))
     file.seek(0)
-    return _fit(decode(file), len(samples))
+    return file
 
 
-def decode(file: io.BytesIO) -> Samples:
-    """Decode an audio file in memory to mono float32 at 16 kHz."""
+def _decode(file: io.BytesIO) -> Samples:
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-    with av.open(file) as container:
-        frames = [piece for frame in container.decode(audio=0) for piece in resampler.resample(frame)]
+    with av.open(file, "r") as container:
+        frames = [
+            frame for coded in container.decode(audio=0) for frame in resampler.resample(coded)
+        ]
     frames += resampler.resample(None)
     return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])
 

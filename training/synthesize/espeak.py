@@ -7,9 +7,10 @@ speaks each batch in a process of its own. Not for threads: the library has one 
 """
 
 import ctypes
-import ctypes.util
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,9 @@ from services.contract.errors import DataError
 # Names and numbers from espeak-ng's speak_lib.h (API revision 12).
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _CHARS_UTF8 = 1
-_RATE, _VOLUME, _PITCH, _RANGE, _WORD_GAP = 1, 2, 3, 4, 7
+_RATE, _PITCH, _RANGE, _WORD_GAP = 1, 3, 4, 7
 _LIST_TERMINATED, _WORD, _END = 0, 1, 5
+_SILENCE = 200  # of 32768, far below the softest voice
 _LIBRARY = "libespeak-ng.so.1"
 
 
@@ -39,9 +41,7 @@ class _Event(ctypes.Structure):
     ]
 
 
-_Callback = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Event)
-)
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Event))
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Espeak:
         encoded = text.encode()
         self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _CHARS_UTF8, None, None)
         samples = np.frombuffer(b"".join(self._blocks), np.int16)
-        return Speech(samples, self.sample_rate, tuple(self._words(text)))
+        return Speech(samples, self.sample_rate, tuple(self._words(text, samples)))
 
     def _set(self, manner: Manner) -> None:
         if self._library.espeak_SetVoiceByName(manner.voice.encode()) != 0:
@@ -139,14 +139,34 @@ class Espeak:
         ):
             self._library.espeak_SetParameter(parameter, value, 0)
 
-    def _words(self, text: str) -> list[SpokenWord]:
-        """Join each word event to its word; it ends where the next word or the clause's pause begins."""
+    def _words(self, text: str, samples: NDArray[np.int16]) -> list[SpokenWord]:
+        """Join each word event to its word; the next event ends it, or the clause's pause."""
         words = []
-        for (kind, position, start), (_, _, end) in zip(self._events, self._events[1:], strict=False):
+        for (kind, position, first), (next_kind, _, beyond) in pairwise(
+            self._events_in_order(text)
+        ):
             if kind == _WORD:
                 word = text[position - 1 :].split(maxsplit=1)[0].strip(".,?!")
-                words.append(SpokenWord(word, start / self.sample_rate, end / self.sample_rate))
+                if next_kind == _END:
+                    beyond = first + _n_until_silence(samples[first:beyond])
+                words.append(SpokenWord(word, first / self.sample_rate, beyond / self.sample_rate))
         return words
+
+    def _events_in_order(self, text: str) -> Iterator[tuple[int, int, int]]:
+        """Skip the word events that espeak-ng now and then sends again, or for a comma."""
+        last = 0
+        for kind, position, sample in self._events:
+            if kind == _END:
+                yield kind, position, sample
+            elif position > last and text[position - 1].isalnum():
+                last = position
+                yield kind, position, sample
+
+
+def _n_until_silence(samples: NDArray[np.int16]) -> int:
+    """Count the samples up to the last audible one: a clause's events end after its pause."""
+    audible = np.flatnonzero(np.abs(samples.astype(np.int32)) > _SILENCE)
+    return int(audible[-1]) + 1 if len(audible) else len(samples)
 
 
 @cache

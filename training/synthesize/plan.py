@@ -88,8 +88,9 @@ def _plan_split(config: SynthesizeConfig, split: str, n_clips: int) -> list[Clip
             "give more sentences or ask for fewer clips"
         )
     rng.shuffle(texts)
-    people = speakers(split, config.n_speakers if split == "train" else _N_EVALUATION_SPEAKERS,
-                      config.seed)
+    people = speakers(
+        split, config.n_speakers if split == "train" else _N_EVALUATION_SPEAKERS, config.seed
+    )
     return [ClipPlan(split, i, text, rng.choice(people)) for i, text in enumerate(texts)]
 
 

@@ -9,8 +9,13 @@ import re
 from dataclasses import dataclass
 
 from training.synthesize import slots
-from training.synthesize.patterns import PATTERNS
+from training.synthesize.number_patterns import NUMBER_PATTERNS
+from training.synthesize.topic_patterns import TOPIC_PATTERNS
 
+PATTERNS = {
+    domain: tuple(line.strip() for line in text.strip().splitlines())
+    for domain, text in (NUMBER_PATTERNS | TOPIC_PATTERNS).items()
+}
 _SLOT = re.compile(r"\{(\w+)\}")
 # Numbers and times need the most examples: every value is another word to spell.
 _WEIGHTS = {"numbers": 4, "clock": 2, "dates": 2, "prices": 2, "digits": 2, "one_word": 1}

@@ -30,8 +30,9 @@ def _counted(nouns: Sequence[Noun]) -> Slot:
 
 
 def _count(rng: random.Random, noun: Noun) -> str:
-    return numbers.cardinal(rng.choice((rng.randint(2, 20), rng.randint(2, 120))),
-                            common=noun.article == "en")
+    return numbers.cardinal(
+        rng.choice((rng.randint(2, 20), rng.randint(2, 120))), common=noun.article == "en"
+    )
 
 
 def _described(nouns: Sequence[Noun]) -> Slot:
@@ -90,18 +91,31 @@ def _time(rng: random.Random) -> str:
 
 def _date(rng: random.Random) -> str:
     month = rng.randint(1, 12)
-    return numbers.date(rng.randint(1, (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]),
-                        month)
+    return numbers.date(
+        rng.randint(1, (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]), month
+    )
 
 
 def _year(rng: random.Random) -> str:
-    return numbers.year(rng.choice((rng.randint(1900, 1999), rng.randint(2000, 2035),
-                                    rng.randint(1500, 1899))))
+    return numbers.year(
+        rng.choice((rng.randint(1900, 1999), rng.randint(2000, 2035), rng.randint(1500, 1899)))
+    )
 
 
 def _person(rng: random.Random) -> str:
-    return rng.choice((rng.choice(words.NAMES), rng.choice(words.FAMILY), "jag", "hon", "han", "vi",
-                       "de", "du", rng.choice(words.PEOPLE).definite))
+    return rng.choice(
+        (
+            rng.choice(words.NAMES),
+            rng.choice(words.FAMILY),
+            "jag",
+            "hon",
+            "han",
+            "vi",
+            "de",
+            "du",
+            rng.choice(words.PEOPLE).definite,
+        )
+    )
 
 
 def _degrees(rng: random.Random) -> str:
@@ -114,7 +128,7 @@ def _full_name(rng: random.Random) -> str:
 
 
 def _amount(rng: random.Random) -> str:
-    number = rng.choice(("en halv", "två", "tre", "fyra", "fem", numbers.cardinal(rng.randint(6, 40))))
+    number = "en halv" if rng.random() < 0.2 else numbers.cardinal(rng.randint(2, 40))
     return f"{number} {rng.choice(words.MEASURES)}"
 
 
