@@ -50,20 +50,26 @@ def prepare(config: PrepareConfig, out_url: str) -> PreparedManifest:
     place = Workplace(out_url, config.scratch_dir)
     with writing(out_url):
         place.open()
+    try:
+        manifest = _prepare(config, place)
+        if config.export and not config.export.exists():
+            with writing(str(config.export)):
+                archive.export(place.out_url, config.export)
+        place.close()
+    finally:
+        place.release()
+    return manifest
+
+
+def _prepare(config: PrepareConfig, place: Workplace) -> PreparedManifest:
     report = Report(config.max_bad_share)
     with workers(config.workers) as pool:
         with reading(config.source):
             source = open_source(config, place.source)
             plan = make_plan(config, source, pool, report)
-        with writing(out_url):
-            manifest = _existing(place, plan, overwrite=config.overwrite)
-            if manifest is None:
-                manifest = _make(config, place, plan, source, pool, report)
-    if config.export and not config.export.exists():
-        with writing(str(config.export)):
-            archive.export(place.out_url, config.export)
-    place.close()
-    return manifest
+        with writing(place.out_url):
+            done = _existing(place, plan, overwrite=config.overwrite)
+            return done or _make(config, place, plan, source, pool, report)
 
 
 def _existing(place: Workplace, plan: Plan, *, overwrite: bool) -> PreparedManifest | None:

@@ -5,6 +5,7 @@ were made from and holds one record per finished shard. A manifest appears when 
 `.partial` goes. A corpus for a remote URL is built in a scratch folder and uploaded, manifest last.
 """
 
+import fcntl
 import hashlib
 import json
 import shutil
@@ -48,10 +49,11 @@ class Workplace:
         self._plan_file = self.partial / "plan"
 
     def open(self) -> None:
-        """Make the folders.
+        """Make the folders and claim them for this process, until `release` or its end.
 
         Raises:
-            DataError: the folder holds something that prepare did not make.
+            DataError: the folder holds something that prepare did not make, or another process
+                works there.
         """
         known = self.partial.exists() or (self.folder / MANIFEST_FILE).exists()
         if not known and self.folder.exists() and any(self.folder.iterdir()):
@@ -61,6 +63,14 @@ class Workplace:
             )
         self._records.mkdir(parents=True, exist_ok=True)
         self.source.mkdir(exist_ok=True)
+        self._lock = (self.partial / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise DataError(
+                "another prepare is at work there; wait until it has ended", path=self.out_url
+            ) from error
 
     def finished(self) -> PreparedManifest | None:
         """Read the manifest of the corpus that is already at the target, if there is one."""
@@ -118,6 +128,10 @@ class Workplace:
     def close(self) -> None:
         """Remove what only an unfinished run needs."""
         shutil.rmtree(self.folder if self.is_remote else self.partial, ignore_errors=True)
+
+    def release(self) -> None:
+        """Give up the claim; what is unfinished stays for the next run."""
+        self._lock.close()
 
     def _discard(self, path: Path) -> None:
         for suffix in (".tar", ".jsonl"):

@@ -20,6 +20,7 @@ from training.prepare.config import PrepareConfig
 from training.prepare.manifest import PreparedManifest
 from training.prepare.run import prepare
 from training.prepare.shards import PreparedCorpus
+from training.prepare.workplace import Workplace
 
 
 def run(release: Path, out: Path, **options: object) -> PreparedManifest:
@@ -220,6 +221,15 @@ def test_unwritable_output_is_a_clear_error(release: Path, tmp_path: Path) -> No
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot be written: Not a directory; make room or"):
         run(release, tmp_path / "file" / "out")
+
+
+def test_two_at_once_do_not_write_into_each_other(release: Path, tmp_path: Path) -> None:
+    other = Workplace(str(tmp_path / "out"), None)
+    other.open()
+    with pytest.raises(DataError, match="another prepare is at work there"):
+        run(release, tmp_path / "out")
+    other.release()
+    assert run(release, tmp_path / "out").splits["train"].n_clips == 10
 
 
 FULL = """
