@@ -38,10 +38,10 @@ def tiny_bundle(path: Path) -> Path:
         return convert(config, checkpoint, None, path)
 
 
-def tiny_checkpoint(path: Path) -> Path:
+def tiny_checkpoint(path: Path, *, seed: int = 0) -> Path:
     """Write the tiny model as a transformers folder, as training leaves it behind."""
     tokenizer = load_tokenizer(str(_tokenizer_directory()))
-    model = _model(tokenizer)
+    model = _model(tokenizer, seed)
     model.save_pretrained(path)
     save_tokenizer(tokenizer, path)
     WhisperFeatureExtractor(feature_size=80).save_pretrained(path)
@@ -56,7 +56,7 @@ def _tokenizer_directory() -> Path:
     return built if (built / "tokenizer.json").is_file() else demo_directory()
 
 
-def _model(tokenizer: WhisperTokenizer) -> WhisperForConditionalGeneration:
+def _model(tokenizer: WhisperTokenizer, seed: int) -> WhisperForConditionalGeneration:
     ids = tokenizer.convert_tokens_to_ids
     config = WhisperConfig(
         vocab_size=len(tokenizer),
@@ -74,7 +74,7 @@ def _model(tokenizer: WhisperTokenizer) -> WhisperForConditionalGeneration:
         suppress_tokens=None,
         begin_suppress_tokens=None,
     )
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = WhisperForConditionalGeneration(config).eval()
     with torch.no_grad():
         _teach(model, _script(tokenizer))

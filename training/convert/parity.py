@@ -17,8 +17,8 @@ from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneratio
 from services.contract.errors import ModelBundleError
 from training.convert.bundle_checks import load_engine
 from training.convert.checkpoint import read_json
+from training.prepare.shards import SAMPLE_RATE
 
-SAMPLE_RATE = 16_000
 _N_FRAMES = 3000
 _MAX_NEW_TOKENS = 128
 # Limits leave room for float32 rounding: differences of 6e-6 (encoder) and 2e-5 (features) are

@@ -29,14 +29,22 @@ from training.convert.bundle_checks import check_converted
 from training.convert.checkpoint import TrainingFacts, check_checkpoint, read_facts, read_json
 from training.convert.config import ConvertConfig
 from training.convert.parity import check_parity, synthetic_recordings
+from training.convert.quantization import check_quantization
+from training.convert.results import Results, results_of
 from training.convert.weights import write_weights
+from training.evaluate.report import EvaluationReport
+from training.evaluate.selection import select_clips
 from training.prepare.shards import PreparedCorpus
 
 logger = logging.getLogger(__name__)
 
 
 def convert(
-    config: ConvertConfig, checkpoint: Path, corpus: PreparedCorpus | None, out_dir: Path
+    config: ConvertConfig,
+    checkpoint: Path,
+    corpus: PreparedCorpus | None,
+    out_dir: Path,
+    report: EvaluationReport | None = None,
 ) -> Path:
     """Make a verified bundle from a transformers checkpoint.
 
@@ -45,23 +53,32 @@ def convert(
         checkpoint: transformers folder, as training leaves it.
         corpus: prepared clips for the parity checks; without it seeded noise is used.
         out_dir: the bundle's directory; an earlier bundle there is replaced.
+        report: the evaluation of this checkpoint; without it the manifest has no results and
+            short context is not allowed.
     Returns:
         out_dir.
     Raises:
         CheckpointError, TokenizerError: the checkpoint is not fit to be converted.
+        ConfigError: the report is of another checkpoint or quantization.
         ModelBundleError: a check of the converted model failed; out_dir is as it was before.
     """
+    _check_target(out_dir)
     check_checkpoint(checkpoint)
     facts = read_facts(checkpoint)
+    results = results_of(report, checkpoint, config)
     languages = _languages(config, facts, checkpoint)
+    language = (*languages, "sv")[0]
     recordings = _recordings(config, corpus)
     with _staging(out_dir) as staging:
         float32_dir, bundle_dir = staging / "float32", staging / "bundle"
         write_weights(checkpoint, float32_dir, "float32")
-        check_parity(checkpoint, float32_dir, recordings, (*languages, "sv")[0])
+        check_parity(checkpoint, float32_dir, recordings, language)
         write_weights(checkpoint, bundle_dir, config.quantization)
         check_converted(bundle_dir, checkpoint)
-        write_manifest(bundle_dir, _manifest(config, facts, languages, checkpoint, bundle_dir))
+        if corpus is not None:
+            check_quantization(config, language, float32_dir, bundle_dir, corpus)
+        manifest = _manifest(config, facts, languages, checkpoint, bundle_dir, results)
+        write_manifest(bundle_dir, manifest)
         verify(bundle_dir)
         _replace(bundle_dir, out_dir, staging / "replaced")
     logger.info("bundle written", extra={"bundle": str(out_dir)})
@@ -80,12 +97,8 @@ def _languages(config: ConvertConfig, facts: TrainingFacts, checkpoint: Path) ->
 def _recordings(config: ConvertConfig, corpus: PreparedCorpus | None) -> list[NDArray[np.float32]]:
     if corpus is None:
         return synthetic_recordings()
-    clips = corpus.clips(config.parity_split)
-    if not clips:
-        raise ConfigError(f"convert.parity_split: the corpus has no split {config.parity_split!r}")
-    # Evenly spread over the ids, so that several speakers and lengths are among them.
-    step = max(1, len(clips) // config.parity_clips)
-    return [corpus.samples(clip) for clip in clips[::step][: config.parity_clips]]
+    clips = select_clips(corpus, config.parity_split, config.parity_clips)
+    return [corpus.samples(clip) for clip in clips]
 
 
 def _manifest(
@@ -94,6 +107,7 @@ def _manifest(
     languages: tuple[str, ...],
     checkpoint: Path,
     bundle_dir: Path,
+    results: Results,
 ) -> BundleManifest:
     made_at = datetime.now(UTC)
     names = [name for name in SERVED_FILES if (bundle_dir / name).is_file()]
@@ -104,7 +118,9 @@ def _manifest(
         languages=languages,
         tasks=config.tasks_or(facts.tasks),
         files=hash_files(bundle_dir, names),
+        short_context=facts.short_context and results.proves_short_context,
         quantization=config.quantization,
+        evaluations=results.evaluations,
         n_mels=read_json(checkpoint / "config.json")["num_mel_bins"],
         data_manifest_sha256=facts.prepared_manifest_sha256,
         git_revision=facts.git_revision,
@@ -113,10 +129,13 @@ def _manifest(
     )
 
 
+def _check_target(out_dir: Path) -> None:
+    if out_dir.exists() and not (out_dir / MANIFEST_FILE).is_file():
+        raise ModelBundleError(f"{out_dir} exists and is not a bundle; choose another place")
+
+
 def _replace(bundle_dir: Path, out_dir: Path, aside: Path) -> None:
     if out_dir.exists():
-        if not (out_dir / MANIFEST_FILE).is_file():
-            raise ModelBundleError(f"{out_dir} exists and is not a bundle; choose another place")
         out_dir.rename(aside)
     seal(bundle_dir, out_dir)
 

@@ -5,7 +5,7 @@ are sorted by length, so that a batch holds clips of one length and little is co
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -20,9 +20,9 @@ from services.contract.encoder_context import FULL_CONTEXT_FRAMES, context_frame
 from services.contract.errors import ConfigError, ModelBundleError
 from services.contract.model_bundle import ModelBundle
 from training.evaluate.config import Context, EvaluateConfig
+from training.prepare.shards import SAMPLE_RATE, Clip, PreparedCorpus
 from training.progress import track
 
-SAMPLE_RATE = 16_000
 HOP_SAMPLES = 160
 Samples = NDArray[np.float32]
 
@@ -39,7 +39,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class DecodedSet:
-    """All recordings of a set, in the order in which they were given."""
+    """The transcripts of clips, in the order in which those were given."""
 
     decoded: tuple[Decoded, ...]
     audio_s: float
@@ -73,28 +73,29 @@ class Decoder:
 
     def decode(
         self,
-        durations_s: Sequence[float],
-        load: Callable[[int], Samples],
+        corpus: PreparedCorpus,
+        clips: Sequence[Clip],
         context: Context,
         description: str,
     ) -> DecodedSet:
-        """Decode a set of recordings.
+        """Decode clips of a corpus.
 
         Args:
-            durations_s: length of each recording in seconds, each at most 30.
-            load: returns the samples of a recording by its index, mono at 16 kHz.
+            corpus: holds the clips.
+            clips: what to decode, each at most 30 s.
             context: full or short.
             description: what is being done, for the progress bar.
         """
+        durations_s = [clip.duration_s for clip in clips]
         decoded: dict[int, Decoded] = {}
         processing_s = 0.0
         batches = list(self._batches(durations_s, context))
         for indices in track(batches, len(batches), description):
-            recordings = [load(index) for index in indices]
+            recordings = [corpus.samples(clips[index]) for index in indices]
             started = time.perf_counter()
             decoded.update(zip(indices, self._decode_batch(recordings, context), strict=True))
             processing_s += time.perf_counter() - started
-        ordered = tuple(decoded[index] for index in range(len(durations_s)))
+        ordered = tuple(decoded[index] for index in range(len(clips)))
         return DecodedSet(ordered, sum(durations_s), processing_s)
 
     def _batches(self, durations_s: Sequence[float], context: Context) -> Iterator[list[int]]:

@@ -18,12 +18,12 @@ from faster_whisper.transcribe import Segment
 from services.contract.errors import ModelBundleError
 from services.contract.model_bundle import ModelBundle
 from training.evaluate.config import EvaluateConfig
-from training.evaluate.decode import SAMPLE_RATE, Samples
+from training.evaluate.decode import Samples
 from training.evaluate.metrics import count_words, total
 from training.evaluate.normalise import normalise
 from training.evaluate.report import LongFormResult, Utterance
 from training.evaluate.word_times import TimedWord, normalised, start_errors
-from training.prepare.shards import Clip, PreparedCorpus
+from training.prepare.shards import SAMPLE_RATE, Clip, PreparedCorpus
 
 _PAUSE_S = 0.5
 _GOOD_START_S = 0.5

@@ -6,21 +6,19 @@ report/
   utterances-SPLIT-CONTEXT.jsonl   every clip's reference, transcript and errors
 """
 
-import hashlib
 import importlib.metadata
 import logging
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import ctranslate2
 
-from services.contract.errors import ConfigError, DataError
+from services.contract.errors import DataError
 from services.contract.model_bundle import ModelBundle
 from training.evaluate.config import Context, EvaluateConfig
-from training.evaluate.decode import Decoder, Samples
+from training.evaluate.decode import Decoder
 from training.evaluate.long_form import evaluate_long_form
 from training.evaluate.models import open_model
 from training.evaluate.normalise import NORMALISATION
@@ -33,6 +31,7 @@ from training.evaluate.report import (
     write_report,
 )
 from training.evaluate.scoring import score_split
+from training.evaluate.selection import identify_test_set, select_clips
 from training.evaluate.word_times import read_word_times
 from training.prepare.shards import Clip, PreparedCorpus
 
@@ -78,30 +77,6 @@ def evaluate(
 _TOOLS = ("ctranslate2", "faster-whisper", "jiwer", "transformers")
 
 
-def select_clips(corpus: PreparedCorpus, split: str, max_clips: int | None) -> list[Clip]:
-    """Return the clips of a split, or some of them spread evenly over the ids.
-
-    Raises:
-        ConfigError: the corpus has no such split.
-    """
-    clips = corpus.clips(split)
-    if not clips:
-        known = ", ".join(corpus.manifest.splits) or "none"
-        raise ConfigError(f"evaluate.splits: the corpus has no split {split!r}; it has {known}")
-    if max_clips is None or len(clips) <= max_clips:
-        return clips
-    return [clips[i * len(clips) // max_clips] for i in range(max_clips)]
-
-
-def identify_test_set(corpus: PreparedCorpus, clips: Sequence[Clip]) -> str:
-    """Identify a test set: the split's own hash, or one over the clips taken from it."""
-    entry = corpus.manifest.splits[clips[0].split]
-    if len(clips) == entry.n_clips:
-        return entry.sha256
-    ids = "\n".join(clip.id for clip in clips)
-    return hashlib.sha256(f"{entry.sha256}\n{ids}".encode()).hexdigest()
-
-
 def _measure(
     config: EvaluateConfig,
     bundle: ModelBundle,
@@ -113,20 +88,13 @@ def _measure(
     for split, members in clips.items():
         for context in config.contexts:
             decoded = decoder.decode(
-                [clip.duration_s for clip in members],
-                partial(_samples, corpus, members),
-                context,
-                f"decoding {split}, {context} context",
+                corpus, members, context, f"decoding {split}, {context} context"
             )
             sha256 = identify_test_set(corpus, members)
             scored = score_split(members, decoded, context, sha256, config.n_worst)
             measured[split, context] = scored
             _log(scored[0])
     return measured
-
-
-def _samples(corpus: PreparedCorpus, clips: Sequence[Clip], index: int) -> Samples:
-    return corpus.samples(clips[index])
 
 
 def _log(result: SplitResult) -> None:
