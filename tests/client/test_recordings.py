@@ -1,0 +1,86 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from services.client.recordings import Recording, find, is_done, outputs, parse_formats
+from services.contract.errors import InvalidRequestError
+
+
+def make(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def names(recordings: list[Recording]) -> list[str]:
+    return [recording.name for recording in recordings]
+
+
+def test_a_folder_gives_its_recordings_and_nothing_else(tmp_path: Path) -> None:
+    make(tmp_path, "b.mp3", "sub/a.WAV", "notes.txt", ".hidden/c.wav", "sub/.d.wav")
+    assert names(find([str(tmp_path)])) == ["b.mp3", "sub/a.WAV"]
+
+
+def test_a_hidden_parent_of_the_folder_does_not_matter(tmp_path: Path) -> None:
+    make(tmp_path, ".cache/calls/a.wav")
+    assert names(find([str(tmp_path / ".cache" / "calls")])) == ["a.wav"]
+
+
+def test_a_pattern_keeps_the_path_below_its_fixed_part(tmp_path: Path) -> None:
+    make(tmp_path, "mon/x.wav", "tue/x.wav", "tue/y.txt")
+    assert names(find([str(tmp_path / "*" / "*")])) == ["mon/x.wav", "tue/x.wav"]
+
+
+def test_a_named_file_is_taken_whatever_its_name(tmp_path: Path) -> None:
+    make(tmp_path, "odd[1].bin")
+    assert names(find([str(tmp_path / "odd[1].bin")])) == ["odd[1].bin"]
+
+
+def test_a_recording_named_twice_comes_once(tmp_path: Path) -> None:
+    make(tmp_path, "a.wav")
+    assert len(find([str(tmp_path), str(tmp_path / "a.wav")])) == 1
+
+
+def test_an_argument_that_names_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequestError, match="nowhere"):
+        find([str(tmp_path / "nowhere" / "*.wav")])
+
+
+def test_transcripts_go_beside_their_recordings_or_below_the_folder(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "in" / "sub" / "a.wav", "sub/a.wav")
+    beside = outputs([recording], ["srt"], None)
+    below = outputs([recording], ["text", "srt"], tmp_path / "out")
+    assert beside[recording] == {"srt": tmp_path / "in" / "sub" / "a.srt"}
+    assert below[recording]["text"] == tmp_path / "out" / "sub" / "a.txt"
+
+
+def test_equal_stems_keep_their_extension(tmp_path: Path) -> None:
+    recordings = [Recording(tmp_path / name, name) for name in ("a.wav", "a.mp3", "b.wav")]
+    written = [files["srt"].name for files in outputs(recordings, ["srt"], None).values()]
+    assert written == ["a.wav.srt", "a.mp3.srt", "b.srt"]
+
+
+def test_two_transcripts_in_one_file_are_refused(tmp_path: Path) -> None:
+    recordings = [Recording(tmp_path / day / "x.wav", "x.wav") for day in ("mon", "tue")]
+    with pytest.raises(InvalidRequestError, match="both be written"):
+        outputs(recordings, ["srt"], tmp_path / "out")
+
+
+def test_a_recording_is_done_until_it_changes(tmp_path: Path) -> None:
+    make(tmp_path, "a.wav", "a.srt")
+    recording = Recording(tmp_path / "a.wav", "a.wav")
+    os.utime(tmp_path / "a.wav", (100, 100))
+    os.utime(tmp_path / "a.srt", (200, 200))
+    assert is_done(recording, [tmp_path / "a.srt"])
+    assert not is_done(recording, [tmp_path / "a.srt", tmp_path / "a.vtt"])
+    assert not is_done(recording, [None])
+    os.utime(tmp_path / "a.wav", (300, 300))
+    assert not is_done(recording, [tmp_path / "a.srt"])
+
+
+def test_formats_are_read_from_one_word() -> None:
+    assert parse_formats("srt, txt,srt") == ["srt", "text"]
+    with pytest.raises(InvalidRequestError, match="docx"):
+        parse_formats("docx")
