@@ -77,6 +77,12 @@ def evaluate(
 _TOOLS = ("ctranslate2", "faster-whisper", "jiwer", "transformers")
 
 
+def read_utterances(report_dir: Path, split: str, context: Context) -> list[Utterance]:
+    """Read what `evaluate` wrote about every clip of a split in a context."""
+    lines = _utterances_file(report_dir, split, context).read_text(encoding="utf-8").splitlines()
+    return [Utterance.model_validate_json(line) for line in lines]
+
+
 def _measure(
     config: EvaluateConfig,
     bundle: ModelBundle,
@@ -132,9 +138,12 @@ def _write(report: EvaluationReport, measured: Measured, out_dir: Path) -> None:
         out_dir.mkdir(parents=True, exist_ok=True)
         for (split, context), (_, utterances) in measured.items():
             lines = "".join(utterance.model_dump_json() + "\n" for utterance in utterances)
-            path = out_dir / f"utterances-{split}-{context}.jsonl"
-            path.write_text(lines, encoding="utf-8")
+            _utterances_file(out_dir, split, context).write_text(lines, encoding="utf-8")
         write_report(report, out_dir)
         write_page(report, out_dir / "page.html")
     except OSError as error:
         raise DataError(f"cannot write the report: {error.strerror}", path=str(out_dir)) from error
+
+
+def _utterances_file(report_dir: Path, split: str, context: Context) -> Path:
+    return report_dir / f"utterances-{split}-{context}.jsonl"

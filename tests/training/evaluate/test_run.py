@@ -1,0 +1,137 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from services.contract.errors import ConfigError, DataError, ModelBundleError
+from tests.tiny_model import SENTENCE
+from tests.training.small_corpus import write_corpus
+from training.evaluate.config import EvaluateConfig
+from training.evaluate.report import EvaluationReport, read_report
+from training.evaluate.run import evaluate
+from training.prepare.shards import PreparedCorpus
+
+CONFIG = EvaluateConfig(device="cpu", beam_size=2, long_form_minutes=0.2)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> PreparedCorpus:
+    """The tiny model says SENTENCE to everything, so these are its errors: none, one word, all."""
+    almost, other = "Hej och hallå.", "Tolv <b>katter</b> & en hund satt på taket."
+    return write_corpus(
+        tmp_path_factory.mktemp("corpus") / "prepared",
+        {
+            "dev": [(SENTENCE, 2.0, "greeting"), (almost, 1.0, "greeting")],
+            "test": [(SENTENCE, 3.0, "greeting"), (other, 7.0, "animals"), ("Ja.", 1.0, "short")],
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def report(
+    corpus: PreparedCorpus, tiny_bundle_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[EvaluationReport, Path]:
+    out_dir = tmp_path_factory.mktemp("out") / "report"
+    return evaluate(CONFIG, str(tiny_bundle_dir), corpus, out_dir), out_dir
+
+
+def test_rates_are_those_of_the_known_transcripts(report: tuple[EvaluationReport, Path]) -> None:
+    result = report[0].result("dev", "full")
+    assert result is not None
+    assert result.overall.normalised.words.model_dump() == {
+        "hits": 5,
+        "substitutions": 1,
+        "deletions": 0,
+        "insertions": 0,
+    }
+    assert result.overall.raw.wer == pytest.approx(1 / 6)
+    assert result.test_set_sha256
+
+
+def test_groups_add_up_to_the_whole(report: tuple[EvaluationReport, Path]) -> None:
+    result = report[0].result("test", "short")
+    assert result is not None
+    assert [group.label for group in result.by_duration] == ["0-2 s", "2-4 s", "6-10 s"]
+    assert [group.label for group in result.by_domain] == ["animals", "greeting", "short"]
+    for groups in (result.by_duration, result.by_domain):
+        assert sum(group.n_clips for group in groups) == result.overall.n_clips == 3
+        n_words = sum(group.normalised.words.n_reference for group in groups)
+        assert n_words == result.overall.normalised.words.n_reference
+
+
+def test_worst_comes_first_and_right_ones_are_left_out(
+    report: tuple[EvaluationReport, Path],
+) -> None:
+    result = report[0].result("test", "full")
+    assert result is not None
+    assert [each.id for each in result.worst] == ["test-001", "test-002"]
+
+
+def test_missing_end_is_counted(report: tuple[EvaluationReport, Path]) -> None:
+    result = report[0].result("test", "full")
+    assert result is not None
+    assert result.missing_end_rate == pytest.approx(1 / 3)
+    assert result.repetition_rate == result.unterminated_rate == 0
+
+
+def test_equal_transcripts_prove_short_context(report: tuple[EvaluationReport, Path]) -> None:
+    assert report[0].proves_short_context()
+
+
+def test_report_survives_the_disk(report: tuple[EvaluationReport, Path]) -> None:
+    assert read_report(report[1]) == report[0]
+
+
+def test_every_clip_is_in_the_utterances(report: tuple[EvaluationReport, Path]) -> None:
+    lines = (report[1] / "utterances-test-full.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["test-000", "test-001", "test-002"]
+    assert json.loads(lines[0])["hypothesis"] == SENTENCE
+
+
+def test_page_loads_nothing_and_escapes_text(report: tuple[EvaluationReport, Path]) -> None:
+    page = (report[1] / "page.html").read_text()
+    assert page.count("<svg") == 6
+    assert not re.search(r"""(?:src|href)=["'](?!#)""", page)
+    assert "<script" not in page
+    assert "Tolv &lt;b&gt;katter" in page
+
+
+def test_long_form_compares_with_the_same_clips(report: tuple[EvaluationReport, Path]) -> None:
+    result = report[0].long_form
+    assert result is not None
+    assert result.n_clips == 3
+    assert result.words.n_reference == result.words_of_single_clips.n_reference
+
+
+def test_checkpoint_is_converted_for_evaluation(
+    corpus: PreparedCorpus, tiny_checkpoint_dir: Path, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(
+        update={"splits": ("dev",), "contexts": ("full",), "long_form_minutes": 0.0}
+    )
+    report = evaluate(config, str(tiny_checkpoint_dir), corpus, tmp_path)
+    assert report.results[0].overall.normalised.wer == pytest.approx(1 / 6)
+    assert not report.proves_short_context()
+
+
+def test_part_of_a_split_is_another_test_set(
+    corpus: PreparedCorpus, tiny_bundle_dir: Path, tmp_path: Path
+) -> None:
+    update = {"splits": ("test",), "contexts": ("full",), "max_clips": 2, "long_form_minutes": 0.0}
+    config = CONFIG.model_copy(update=update)
+    result = evaluate(config, str(tiny_bundle_dir), corpus, tmp_path).results[0]
+    assert result.overall.n_clips == 2
+    assert result.test_set_sha256 != corpus.manifest.splits["test"].sha256
+
+
+def test_missing_split_and_model_are_clear_errors(
+    corpus: PreparedCorpus, tiny_bundle_dir: Path, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(update={"splits": ("dev", "validation")})
+    with pytest.raises(ConfigError, match="no split 'validation'; it has dev, test"):
+        evaluate(config, str(tiny_bundle_dir), corpus, tmp_path)
+    with pytest.raises(ModelBundleError, match="not a CTranslate2 Whisper model"):
+        evaluate(CONFIG, str(tmp_path), corpus, tmp_path)
+    with pytest.raises(DataError, match="run `python -m training evaluate`"):
+        read_report(tmp_path)
