@@ -2,33 +2,38 @@
 
 #: Weight of the newest measurement.
 _NEWEST = 0.3
-#: Seconds per window and frame of context while nothing was measured: a small model on a slow CPU.
+#: Seconds per frame of context while nothing was measured: a small model on a slow CPU.
 _UNKNOWN_S_PER_FRAME = 0.001
+#: Cost of each further window as a share of the first, while nothing was measured, and its bounds.
+_UNKNOWN_SHARE = 0.5
+_SHARE_BOUNDS = (0.01, 1.0)
 
 
 class CostModel:
-    """Predicts seconds from (context, number of windows); pessimistic where it has not looked."""
+    """Predicts `first(context) * (1 + share * (n_windows - 1))` seconds."""
 
     def __init__(self) -> None:
-        self._seconds: dict[int, dict[int, float]] = {}
+        self._first: dict[int, float] = {}
+        self._share = _UNKNOWN_SHARE
 
     def observe(self, context: int, n_windows: int, seconds: float) -> None:
         """Learn from a batch that ran."""
-        known = self._seconds.setdefault(context, {})
-        before = known.get(n_windows, seconds)
-        known[n_windows] = before + _NEWEST * (seconds - before)
+        first = self._first.get(context)
+        if n_windows > 1 and first is not None:
+            lowest, highest = _SHARE_BOUNDS
+            share = min(highest, max(lowest, (seconds / first - 1) / (n_windows - 1)))
+            self._share += _NEWEST * (share - self._share)
+        as_first = seconds / (1 + self._share * (n_windows - 1))
+        self._first[context] = as_first if first is None else first + _NEWEST * (as_first - first)
 
     def predict(self, context: int, n_windows: int) -> float:
         """Return the seconds that a batch will probably take.
 
-        A batch is taken to cost at most what a larger one did, and at most as much per window
-        as a smaller one, so sizes are tried one step further as they prove cheap, and one slow
-        moment of the machine does not rule a size out. A context that never ran is taken to cost
-        as much per frame as the nearest one.
+        A context that never ran is taken to cost as much per frame as the nearest one that did.
         """
-        if not self._seconds:
-            return _UNKNOWN_S_PER_FRAME * context * n_windows
-        nearest = min(self._seconds, key=lambda known: (abs(known - context), known))
-        by_size = self._seconds[nearest]
-        bounds = (seconds * max(1.0, n_windows / size) for size, seconds in by_size.items())
-        return min(bounds) * max(1.0, context / nearest)
+        if not self._first:
+            first = _UNKNOWN_S_PER_FRAME * context
+        else:
+            nearest = min(self._first, key=lambda known: (abs(known - context), known))
+            first = self._first[nearest] * max(1.0, context / nearest)
+        return first * (1 + self._share * (n_windows - 1))

@@ -1,0 +1,322 @@
+"""An RQ worker that runs many ordinary RQ jobs at once, in threads, over one batching engine.
+
+The main thread claims jobs and sweeps; a pool of threads runs them; the keeper thread renews leases
+and hears of cancellations; the watchdog ends the process when the engine hangs. RQ's records of
+each job are written by RQ's own code (`perform_job`), which is why rq is pinned to one minor.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker
+from rq.exceptions import NoSuchJobError
+from rq.executions import Execution
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
+
+from services.contract.errors import JobNotFoundError, QueueUnavailableError
+from services.contract.job_queue import TASK
+from services.contract.job_store import JobStore
+from services.contract.redis_client import text
+from services.contract.schema import Lane
+from services.worker.job_token import (
+    CooperativeDeadline,
+    JobInterrupted,
+    JobLost,
+    JobToken,
+    current_token,
+)
+from services.worker.sweeper import Sweeper
+
+logger = logging.getLogger(__name__)
+
+#: Longest wait for an interactive job, and so for a bulk one, a stop signal or a sweep.
+_CLAIM_S = 0.5
+_CANCEL_POLL_S = 0.5
+_SWEEP_S = 1.0
+_WATCHDOG_S = 1.0
+#: After SIGTERM jobs get this long to end by themselves, then to stop; docker kills after 10 s.
+_GRACE_S = 2.0
+_STOP_S = 5.0
+_LEAVE_S = 9.0
+
+
+class TranscriptionJob(Job):
+    """An RQ job that runs our task and nothing else, whatever somebody wrote into Redis.
+
+    JSON alone does not protect: RQ imports any function by the name it finds in the record.
+    """
+
+    success_callback = failure_callback = stopped_callback = None
+
+    @property
+    def func(self) -> Any:
+        """The task.
+
+        Raises:
+            PermissionError: the record names something else.
+        """
+        if self.func_name != TASK or self.instance:
+            raise PermissionError(f"{self.func_name!r} is not a task of this worker")
+        return super().func
+
+
+@dataclass(frozen=True)
+class WorkerLimits:
+    """How much a worker takes on, and how long others wait before they call it dead."""
+
+    slots: int
+    interactive_slots: int
+    lease_s: float
+
+
+@dataclass
+class _Run:
+    """One job in flight."""
+
+    job: Job
+    queue: Queue
+    execution: Execution
+    token: JobToken
+
+    @property
+    def lane(self) -> str:
+        """The name of the queue that it came from."""
+        return str(self.queue.name)
+
+
+class BatchWorker(SimpleWorker):
+    """Claims from both lanes, interactive first; `serve` returns after SIGTERM or SIGINT."""
+
+    death_penalty_class = CooperativeDeadline
+    job_class = TranscriptionJob
+
+    def __init__(
+        self,
+        connection: Redis,
+        store: JobStore,
+        sweeper: Sweeper,
+        limits: WorkerLimits,
+        *,
+        beat: Callable[[int], None] = lambda n_busy: None,
+        hangs: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Wire the worker; `serve` starts it.
+
+        Args:
+            beat: called with every heartbeat, with the number of jobs in flight.
+            hangs: asked every second; True ends the process.
+        """
+        super().__init__(
+            [lane.value for lane in (Lane.INTERACTIVE, Lane.BULK)],
+            connection=connection,
+            serializer=JSONSerializer,
+            job_class=TranscriptionJob,
+            worker_ttl=25,
+            log_job_description=False,
+        )
+        self._store = store
+        self._sweeper = sweeper
+        self._limits = limits
+        self._beat = beat
+        self._hangs = hangs
+        self._pool = ThreadPoolExecutor(limits.slots, thread_name_prefix="job")
+        self._runs: dict[str, _Run] = {}
+        self._alone: str | None = None
+        self._changed = threading.Condition()
+        self._stopped = threading.Event()
+        self._swept_at = 0.0
+
+    def serve(self) -> None:
+        """Claim and run jobs until a signal asks to stop; then give back what is not done."""
+        self._install_signal_handlers()
+        self.register_birth()  # type: ignore[no-untyped-call]
+        for loop in (self._keep, self._watch):
+            threading.Thread(target=loop, name=loop.__name__.strip("_"), daemon=True).start()
+        while not self._stop_requested:
+            try:
+                self._turn()
+                self._sweeper.redis_answered()
+            except (RedisError, QueueUnavailableError) as error:
+                self._sweeper.redis_failed()
+                logger.error("Redis does not answer: %s", error)
+                self._stopped.wait(1.0)
+        self.teardown()
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Remember the signal; the main loop sees it within half a second.
+
+        Should Redis be away just now, the process ends all the same: leases do the rest.
+        """
+        if not self._stop_requested:
+            self._stop_requested = True
+            leave = threading.Timer(_LEAVE_S, os._exit, (0,))
+            leave.daemon = True
+            leave.start()
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        """Return the lease: another worker takes the job over when it runs out."""
+        return int(self._limits.lease_s)
+
+    def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:
+        """Mark the job as started; it always leaves the intermediate list here at the latest."""
+        super().prepare_job_execution(job, True)
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """Log a job that RQ calls failed: our own tasks never are, they store their error."""
+        logger.error("RQ could not run the job", extra={"job_id": job.id}, exc_info=exc_info)
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        if now - self._swept_at > _SWEEP_S:
+            self._swept_at = now
+            self._sweeper.sweep()
+        claimed = self._claim()
+        if claimed is not None:
+            self._execute(*claimed)
+
+    def _claim(self) -> tuple[Job, Queue] | None:
+        """Move one waiting job to its intermediate list and return it."""
+        interactive, bulk = self.queues
+        with self._changed:
+            n_bulk = sum(run.lane == bulk.name for run in self._runs.values())
+            if self._alone or len(self._runs) >= self._limits.slots:
+                self._changed.wait(_CLAIM_S)
+                return None
+        takes_bulk = n_bulk < max(1, self._limits.slots - self._limits.interactive_slots)
+        for queue in [interactive, bulk] if takes_bulk else [interactive]:
+            moved = self.connection.lmove(queue.key, queue.intermediate_queue.key)
+            if moved is not None:
+                return self._fetch(queue, moved)
+        inbox = interactive.intermediate_queue.key
+        moved = self.connection.blmove(interactive.key, inbox, _CLAIM_S)  # type: ignore[arg-type]
+        return None if moved is None else self._fetch(interactive, moved)
+
+    def _fetch(self, queue: Queue, moved: bytes | str) -> tuple[Job, Queue] | None:
+        job_id = text(moved)
+        try:
+            job = TranscriptionJob.fetch(job_id, self.connection, JSONSerializer)
+            return job, queue
+        except NoSuchJobError:  # deleted while it waited
+            queue.intermediate_queue.remove(job_id)
+            return None
+
+    def _execute(self, job: Job, queue: Queue) -> None:
+        job.redis_server_version = self.get_redis_server_version()  # type: ignore[no-untyped-call]
+        execution = self.prepare_execution(job)
+        queue.intermediate_queue.remove(job.id)
+        run = _Run(job, queue, execution, JobToken(execution.id))
+        with self._changed:
+            self._runs[execution.id] = run
+        if self._is_suspect(job.id):
+            self._make_room_for(run)
+        self._pool.submit(self._run, run)
+
+    def _is_suspect(self, job_id: str) -> bool:
+        try:
+            return self._store.get(job_id).abandoned > 0
+        except JobNotFoundError:
+            return False
+
+    def _make_room_for(self, suspect: _Run) -> None:
+        """Put the other jobs in flight back, which checkpoints make cheap, and wait for that."""
+        self._alone = suspect.job.id
+        with self._changed:
+            self._interrupt("a suspect must run alone", spare=suspect)
+            while len(self._runs) > 1 and not self._stop_requested:
+                self._changed.wait(_CLAIM_S)
+        logger.warning("a suspect runs alone", extra={"job_id": suspect.job.id})
+        self._sweeper.mark_alone(suspect.job.id)
+
+    def _interrupt(self, why: str, *, spare: _Run | None = None) -> None:
+        for run in self._runs.values():
+            if run is not spare:
+                run.token.stop(JobInterrupted(why))
+
+    def _run(self, run: _Run) -> None:
+        current_token.set(run.token)
+        try:
+            self.perform_job(run.job, run.queue, run.execution)
+            if self._alone == run.job.id:
+                self._sweeper.clear_alone(run.job.id)
+        except BaseException:
+            logger.exception("outcome not stored, the job is left to its lease")
+        finally:
+            with self._changed:
+                self.executions.pop(run.execution.id, None)
+                self._runs.pop(run.execution.id, None)
+                if self._alone == run.job.id:
+                    self._alone = None
+                self._changed.notify_all()
+
+    def _finalize_failure(
+        self, job: Job, queue: Queue, execution: Execution, exc_info: Any
+    ) -> None:
+        if isinstance(exc_info[1], JobInterrupted):
+            self._sweeper.give_back(queue, job.id, execution.id)
+        else:
+            super()._finalize_failure(job, queue, execution, exc_info)
+
+    def _keep(self) -> None:
+        """Renew leases and hear of cancellations, until the worker has stopped."""
+        beaten_at = float("-inf")
+        while not self._stopped.wait(_CANCEL_POLL_S):
+            try:
+                self._hear_cancellations()
+                if time.monotonic() - beaten_at >= self._limits.lease_s / 3:
+                    self._renew()
+                    beaten_at = time.monotonic()
+            except (RedisError, QueueUnavailableError) as error:
+                logger.warning("could not renew leases: %s", error)
+
+    def _hear_cancellations(self) -> None:
+        runs = list(self._runs.values())
+        unwanted = self._store.canceled([run.job.id for run in runs]) if runs else set()
+        for run in runs:
+            if run.job.id in unwanted:
+                run.token.stop(JobLost(run.job.id))
+
+    def _renew(self) -> None:
+        runs = list(self._runs.values())
+        for run in runs:
+            self.maintain_heartbeats(run.job, run.execution)
+        if not runs:
+            self.set_state(WorkerStatus.IDLE)
+            self.heartbeat()
+        self._beat(len(runs))
+
+    def _watch(self) -> None:
+        """End the process when the engine hangs: nothing interrupts a library call from inside."""
+        while not self._stopped.wait(_WATCHDOG_S):
+            if self._hangs():
+                logger.critical("a batch hangs; leaving, other workers take the jobs over")
+                os._exit(os.EX_SOFTWARE)
+
+    def _install_signal_handlers(self) -> None:
+        signal.signal(signal.SIGINT, self.request_stop)
+        signal.signal(signal.SIGTERM, self.request_stop)
+
+    def teardown(self) -> None:
+        """Let jobs end or stop, give back the rest, and sign off. Takes at most 8 s."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._runs, _GRACE_S)
+            self._interrupt("the worker is shutting down")
+            self._changed.wait_for(lambda: not self._runs, _STOP_S)
+            left = list(self._runs.values())
+        for run in left:
+            self._store.release(run.job.id, run.execution.id)
+            self._sweeper.give_back(run.queue, run.job.id, run.execution.id)
+        self._stopped.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.register_death()  # type: ignore[no-untyped-call]

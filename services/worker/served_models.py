@@ -1,0 +1,131 @@
+"""The model that new jobs get, and the older ones that running jobs keep until they end.
+
+A newly deployed bundle is verified, loaded and tried beside the old one; only then do new jobs get
+it. A bundle that fails is refused once, with one log line, and the old one goes on serving.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from services.contract import model_registry
+from services.contract.errors import SttError
+from services.contract.model_bundle import ModelBundle, verify
+from services.contract.settings import WorkerSettings
+from services.worker.engine import Engine, EngineLimits
+from services.worker.model_loader import load
+
+logger = logging.getLogger(__name__)
+
+_BUDGET_S = {"cpu": 0.5, "cuda": 1.0}
+
+
+@dataclass
+class _Served:
+    engine: Engine
+    n_jobs: int = 0
+
+
+class ServedModels:
+    """Engines by use. `start` once, then `use` from every job's thread."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._current: _Served | None = None
+        self._all: list[_Served] = []
+        self._serving = ""
+        self._refused = ""
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Load the model that the stack serves, and begin to watch for a newer one.
+
+        Raises:
+            SttError: it cannot be found, loaded or run.
+        """
+        deployed = model_registry.current(self._settings.models_dir)
+        self._serving = f"{deployed.path}" if deployed else self._settings.model
+        self._replace(verify(deployed.path) if deployed else self._resolve())
+        threading.Thread(target=self._watch, name="model-watch", daemon=True).start()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that a new job would get."""
+        if self._current is None:
+            raise RuntimeError("start() comes first")
+        return self._current.engine
+
+    @contextmanager
+    def use(self) -> Iterator[Engine]:
+        """Hold the current engine for one job, whatever is deployed meanwhile."""
+        with self._lock:
+            served = self._current
+            if served is None:
+                raise RuntimeError("start() comes first")
+            served.n_jobs += 1
+        try:
+            yield served.engine
+        finally:
+            with self._lock:
+                served.n_jobs -= 1
+            self._close_unused()
+
+    def hangs(self) -> bool:
+        """Whether some engine will never finish its batch."""
+        return any(served.engine.hangs() for served in list(self._all))
+
+    def poll(self) -> None:
+        """Swap to what is to be served now, if it is something new that works."""
+        wanted = ""
+        try:
+            deployed = model_registry.current(self._settings.models_dir)
+            wanted = f"{deployed.path}" if deployed else self._settings.model
+            if wanted not in (self._serving, self._refused):
+                self._replace(verify(deployed.path) if deployed else self._resolve())
+                self._serving, self._refused = wanted, ""
+        except SttError as error:
+            # An unreadable `current` has no name; its message tells one failure from the next.
+            reason = wanted or error.message
+            if reason != self._refused:
+                self._refused = reason
+                serving = self.engine.model.bundle.id
+                logger.error("refused a new model, %s serves on: %s", serving, error.message)
+
+    def stop(self) -> None:
+        """Stop watching; engines end with the process."""
+        self._stopped.set()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(self._settings.model_poll_s):
+            self.poll()
+
+    def _resolve(self) -> ModelBundle:
+        settings = self._settings
+        return model_registry.resolve(
+            settings.model, settings.models_dir, cache_dir=settings.hub_cache_dir
+        )
+
+    def _replace(self, bundle: ModelBundle) -> None:
+        model, costs = load(bundle, self._settings)
+        budget_s = self._settings.batch_budget_s or _BUDGET_S[model.device]
+        limits = EngineLimits(self._settings.max_batch_windows, budget_s)
+        served = _Served(Engine(model, limits, costs))
+        with self._lock:
+            before, self._current = self._current, served
+            self._all.append(served)
+        if before is not None:
+            old_id = before.engine.model.bundle.id
+            logger.info("new jobs get %s; running ones keep %s", bundle.id, old_id)
+            self._close_unused()
+
+    def _close_unused(self) -> None:
+        with self._lock:
+            idle = [s for s in self._all if s is not self._current and s.n_jobs == 0]
+            for served in idle:
+                self._all.remove(served)
+        for served in idle:
+            served.engine.close()
+            logger.info("unloaded %s", served.engine.model.bundle.id)
