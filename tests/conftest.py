@@ -15,6 +15,7 @@ import av
 import pytest
 from redis import Redis
 
+from services.contract.redis_client import connect
 from tests.redis_server import RedisServer
 
 SEED_NAME = "TEST_SEED"
@@ -60,7 +61,7 @@ def redis_url(_shared_redis: RedisServer) -> str:
 @pytest.fixture
 def redis_client(redis_url: str) -> Iterator[Redis]:
     """A client of an empty Redis server."""
-    with Redis.from_url(redis_url) as client:
+    with connect(redis_url) as client:
         yield client
 
 

@@ -18,11 +18,14 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.contract.job_scripts import EVENTS_KEPT, EVENTS_KEY
+from services.contract.redis_client import PROTOCOL
 from services.contract.schema import JobStatus
 
 logger = logging.getLogger(__name__)
 BLOCK_MS = 5_000
 MAX_PAUSE_S = 1.0
+#: Between two reads while events come faster than reads.
+BUSY_PAUSE_S = 0.005
 #: A subscriber that lags by more than this gets one "resync" in place of what it missed.
 MAX_WAITING = 256
 
@@ -80,11 +83,12 @@ class EventReader:
             on_event: called with every event of every job, old ones first; must be quick.
         """
         plain = url.get_secret_value() if isinstance(url, SecretStr) else url
-        self._redis = Redis.from_url(plain, socket_timeout=2 * BLOCK_MS / 1000)
+        self._redis = Redis.from_url(plain, protocol=PROTOCOL, socket_timeout=2 * BLOCK_MS / 1000)
         self._history: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._subscriptions: dict[str, set[Subscription]] = {}
         self._last_id = "0-0"
         self._is_current = False
+        self._is_closing = False
         self._task: asyncio.Task[None] | None = None
         self._on_event = on_event
 
@@ -95,9 +99,11 @@ class EventReader:
 
     async def __aexit__(self, *_: object) -> None:
         """Stop reading and close the connection."""
-        if self._task is not None:
+        self._is_closing = True
+        while self._task is not None and not self._task.done():
+            # A reply that arrives at the same moment can swallow one cancellation in redis-py.
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait([self._task], timeout=0.1)
         await self._redis.aclose()
 
     @asynccontextmanager
@@ -134,7 +140,7 @@ class EventReader:
     async def _read_forever(self) -> None:
         """Follow the stream through every outage of Redis."""
         pause_s = 0.05
-        while True:
+        while not self._is_closing:
             try:
                 await self._read()
                 pause_s = 0.05
@@ -146,24 +152,26 @@ class EventReader:
                 pause_s = min(MAX_PAUSE_S, pause_s * 2)
 
     async def _read(self) -> None:
-        """Read once: without waiting until all history is here, then waiting for more."""
+        """Read once: at the start and after an outage all there is, then waiting for more."""
         block = BLOCK_MS if self._is_current else None
         stream: Any = {EVENTS_KEY: self._last_id}
         reply: Any = await self._redis.xread(stream, count=1000, block=block)
         rows = reply[0][1] if reply else []
         for row_id, fields in rows:
-            self._deliver(to_event(row_id, fields))
+            self._last_id = row_id.decode()
+            self._deliver(to_event(self._last_id, fields))
         if not rows and not self._is_current:
             self._is_current = True
             self._tell_all_to_resync()
 
     def _deliver(self, event: Event) -> None:
-        self._last_id = event.id
+        """Keep an event, and hand it on unless a "resync" will stand for it in a moment."""
         self._history.append(event)
         if self._on_event is not None:
             self._on_event(event)
-        for subscription in self._subscriptions.get(event.job_id, ()):
-            subscription.put(event)
+        if self._is_current:
+            for subscription in self._subscriptions.get(event.job_id, ()):
+                subscription.put(event)
 
     def _tell_all_to_resync(self) -> None:
         for job_id, subscriptions in self._subscriptions.items():
@@ -171,11 +179,11 @@ class EventReader:
                 subscription.put(Event(self._last_id, job_id, "resync"))
 
 
-def to_event(row_id: bytes, fields: dict[bytes, bytes]) -> Event:
+def to_event(event_id: str, fields: dict[bytes, bytes]) -> Event:
     """Decode one entry of the stream."""
     known: dict[str, Any] = {k.decode(): v.decode() for k, v in fields.items()}
     return Event(
-        row_id.decode(),
+        event_id,
         known["job"],
         known["kind"],
         JobStatus(known["status"]),

@@ -17,6 +17,8 @@ from services.contract.errors import QueueUnavailableError, SettingsError
 WORKER_RETRIES = 60
 #: An API process answers 503 after about two seconds: its clients can try again.
 API_RETRIES = 4
+#: The replies of RESP3 have other shapes; one shape for every server and client version.
+PROTOCOL = 2
 #: More than any blocking read of ours; a Redis that swallows packets is noticed after this.
 SOCKET_TIMEOUT_S = 15.0
 
@@ -32,6 +34,7 @@ def connect(url: SecretStr | str, *, for_worker: bool = False) -> Redis:
     try:
         return Redis.from_url(
             plain,
+            protocol=PROTOCOL,
             retry=Retry(ExponentialBackoff(cap=1.0, base=0.05 if for_worker else 0.1), retries),
             retry_on_error=[RedisConnectionError, RedisTimeoutError],
             socket_timeout=SOCKET_TIMEOUT_S if for_worker else 5.0,

@@ -1,0 +1,245 @@
+"""Deleting: everything at once on request, and by age; nothing that is still used."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from rq.job import JobStatus as RqStatus
+
+from services.contract.audio_store import AudioStore, new_key
+from services.contract.errors import AudioStoreError, JobNotFoundError
+from services.contract.job_queue import JobQueue
+from services.contract.job_store import JobStore
+from services.contract.lost_jobs import MOST_ATTEMPTS
+from services.contract.retention import SweepCounts, erase, sweep
+from services.contract.schema import AudioRef, Job, JobStatus, TranscriptionOptions
+from tests.contract.builders import ERROR, make_job, transcript, window
+
+SECRET = "hemligt ord"
+
+
+@pytest.fixture
+def audio(tmp_path: Path) -> AudioStore:
+    """An audio store in a folder."""
+    return AudioStore(f"file://{tmp_path}/audio")
+
+
+def recorded(audio: AudioStore, store: JobStore, **changes: object) -> Job:
+    """Upload a recording and create a job for it."""
+    key = new_key()
+    with audio.writer(key) as writer:
+        writer.write(SECRET.encode())
+        writer.commit()
+    ref = AudioRef(key=key, sha256="0" * 64, n_bytes=11, duration=5, filename=f"{SECRET}.wav")
+    job = make_job(audio=ref, options=TranscriptionOptions(initial_prompt=SECRET), **changes)
+    store.create(job)
+    return job
+
+
+def run(store: JobStore, job: Job) -> None:
+    """Take a job to its end."""
+    store.start(job.id, "r", "m")
+    store.add_window(job.id, "r", "v", window(0, SECRET), 0.5)
+    store.succeed(job.id, "r", transcript(SECRET))
+
+
+def swept(store: JobStore, queue: JobQueue, audio: AudioStore) -> SweepCounts:
+    """Sweep now, whenever the last sweep was."""
+    store.redis.delete("stt:lock:sweep", "stt:lock:orphans")
+    counts = sweep(store, queue, audio)
+    assert counts is not None
+    return counts
+
+
+def make_older(store: JobStore, job: Job, by_s: float) -> None:
+    """Pretend that a job ended earlier."""
+    for what in ("audio", "record"):
+        store.redis.zincrby(f"stt:ended:{what}", -by_s, job.id)
+
+
+def words_in(redis: Redis) -> list[bytes]:
+    """Return keys whose name or uncompressed value holds the secret words."""
+    wanted = SECRET.encode()
+    return [k for k in redis.keys("*") if wanted in k or wanted in (redis.dump(k) or b"")]
+
+
+@pytest.mark.parametrize("at", ["queued", "running", "ended"])
+def test_erase_leaves_no_byte(
+    store: JobStore, queue: JobQueue, audio: AudioStore, redis_client: Redis, at: str
+) -> None:
+    job = recorded(audio, store, batch="b")
+    queue.enqueue(job)
+    assert words_in(redis_client)
+    if at == "running":
+        redis_client.lpop(queue.queues[job.lane].key)
+        store.start(job.id, "r", "m")
+        store.add_window(job.id, "r", "v", window(0, SECRET), 0.5)
+    elif at == "ended":
+        run(store, job)
+    assert erase(job.id, store, queue, audio).id == job.id
+    assert set(redis_client.keys("*")) == {b"stt:events", b"rq:queues"}
+    assert not words_in(redis_client)
+    assert list(audio.keys()) == []
+    with pytest.raises(JobNotFoundError):
+        erase(job.id, store, queue, audio)
+
+
+def test_erased_job_is_not_written_again_by_the_worker_that_had_it(
+    store: JobStore, queue: JobQueue, audio: AudioStore, redis_client: Redis
+) -> None:
+    job = recorded(audio, store)
+    store.start(job.id, "r", "m")
+    erase(job.id, store, queue, audio)
+    run(store, job)
+    store.fail(job.id, None, ERROR)
+    store.abandon(job.id)
+    store.release(job.id, "r")
+    assert set(redis_client.keys("*")) == {b"stt:events"}
+
+
+def test_recording_of_two_jobs_stays_until_both_are_gone(
+    store: JobStore, queue: JobQueue, audio: AudioStore
+) -> None:
+    first = recorded(audio, store)
+    retry = make_job(audio=first.audio)
+    store.create(retry)
+    erase(first.id, store, queue, audio)
+    assert audio.exists(first.audio.key)
+    erase(retry.id, store, queue, audio)
+    assert not audio.exists(first.audio.key)
+
+
+def test_recording_that_could_not_be_deleted_is_deleted_by_a_later_sweep(
+    store: JobStore, queue: JobQueue, audio: AudioStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = recorded(audio, store)
+
+    def broken(_: str) -> None:
+        raise AudioStoreError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(audio, "delete", broken)
+        with pytest.raises(AudioStoreError):
+            erase(job.id, store, queue, audio)
+    assert audio.exists(job.audio.key)
+    assert swept(store, queue, audio).recordings == 1
+    assert not audio.exists(job.audio.key)
+
+
+def test_sweep_deletes_audio_first_and_the_job_later(
+    store: JobStore, queue: JobQueue, audio: AudioStore, redis_client: Redis
+) -> None:
+    job, running = recorded(audio, store), recorded(audio, store)
+    queue.enqueue(job)
+    run(store, job)
+    store.start(running.id, "r", "m")
+    assert swept(store, queue, audio) == SweepCounts()
+    make_older(store, job, store.audio_ttl_s + 1)
+    assert swept(store, queue, audio).recordings == 1
+    assert not audio.exists(job.audio.key)
+    assert store.transcript(job.id).text == SECRET
+    make_older(store, job, store.transcript_ttl_s)
+    assert swept(store, queue, audio).jobs == 1
+    with pytest.raises(JobNotFoundError):
+        store.get(job.id)
+    assert not queue.contains(job.id)
+    assert audio.exists(running.audio.key), "a job under way keeps its audio, however old"
+
+
+def test_sweep_of_a_job_deletes_its_audio_too(
+    redis_client: Redis, queue: JobQueue, audio: AudioStore
+) -> None:
+    store = JobStore(redis_client, transcript_ttl_s=60, audio_ttl_s=600)
+    job = recorded(audio, store)
+    run(store, job)
+    make_older(store, job, 61)
+    counts = swept(store, queue, audio)
+    assert (counts.jobs, counts.recordings) == (1, 1)
+    assert list(audio.keys()) == []
+
+
+def test_text_expires_in_redis_even_if_nobody_sweeps(
+    store: JobStore, audio: AudioStore, redis_client: Redis
+) -> None:
+    job = recorded(audio, store)
+    run(store, job)
+    assert 0 < redis_client.ttl(f"stt:transcript:{job.id}") <= store.transcript_ttl_s
+    assert 0 < redis_client.ttl(f"stt:windows:{job.id}") <= store.transcript_ttl_s
+
+
+def test_only_one_process_sweeps_at_a_time(
+    store: JobStore, queue: JobQueue, audio: AudioStore, redis_client: Redis
+) -> None:
+    assert sweep(store, queue, audio) is not None
+    assert sweep(store, queue, audio) is None
+    assert 0 < redis_client.ttl("stt:lock:sweep") <= 60
+
+
+def test_old_recording_without_a_job_is_deleted_and_strangers_files_are_not(
+    store: JobStore, queue: JobQueue, audio: AudioStore, tmp_path: Path
+) -> None:
+    used = recorded(audio, store)
+    folder = tmp_path / "audio"
+    orphan, part, stranger = (
+        folder / new_key(),
+        folder / f".{new_key()}.part",
+        folder / "holiday",
+    )
+    for path in (orphan, part, stranger):
+        path.write_bytes(b"x")
+    for path in folder.iterdir():
+        os.utime(path, (time.time() - 10_000,) * 2)
+    fresh = folder / new_key()
+    fresh.write_bytes(b"x")
+    assert swept(store, queue, audio).orphans == 2
+    assert {p.name for p in folder.iterdir()} == {used.audio.key, "holiday", fresh.name}
+
+
+def test_job_that_never_reached_the_queue_is_enqueued_by_the_second_sweep(
+    store: JobStore, queue: JobQueue, audio: AudioStore
+) -> None:
+    job, known = recorded(audio, store), recorded(audio, store)
+    queue.enqueue(known)
+    assert swept(store, queue, audio).requeued == 0
+    assert swept(store, queue, audio).requeued == 1
+    assert queue.position(job) == 2
+    assert swept(store, queue, audio).requeued == 0
+
+
+def test_running_job_that_rq_forgot_waits_again_with_its_windows(
+    store: JobStore, queue: JobQueue, audio: AudioStore
+) -> None:
+    job = recorded(audio, store)
+    store.start(job.id, "r", "m")
+    store.add_window(job.id, "r", "v", window(0), 0.5)
+    for _ in range(2):
+        swept(store, queue, audio)
+    assert store.get(job.id).status is JobStatus.QUEUED
+    assert len(store.windows(job.id, "v")) == 1
+    assert queue.position(job) == 1
+
+
+def test_job_that_rq_gave_up_is_enqueued_again(
+    store: JobStore, queue: JobQueue, audio: AudioStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = recorded(audio, store)
+    queue.enqueue(job)
+    queue.redis.lpop(queue.queues[job.lane].key)
+    queue.fetch(job.id).set_status(RqStatus.FAILED)
+    for _ in range(2):
+        swept(store, queue, audio)
+    assert queue.position(job) == 1
+
+
+def test_job_that_is_lost_again_and_again_fails(
+    store: JobStore, queue: JobQueue, audio: AudioStore
+) -> None:
+    job = recorded(audio, store)
+    for attempt in range(MOST_ATTEMPTS):
+        store.start(job.id, f"r{attempt}", "m")
+    for _ in range(2):
+        swept(store, queue, audio)
+    error = store.get(job.id).error
+    assert error is not None and error.code == "worker_lost"
