@@ -1,5 +1,6 @@
 """One clip: from its plan to an audio file and what is known about it."""
 
+import io
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -49,8 +50,10 @@ def make(plan: ClipPlan, config: SynthesizeConfig, path: Path) -> MadeClip:
 
 def _speak(plan: ClipPlan, rng: np.random.Generator) -> tuple[Samples, tuple[SpokenWord, ...]]:
     speech = espeak().say(plan.sentence.text, _vary(plan.speaker.manner, rng))
-    if not len(speech.samples):
-        raise DataError(f"espeak-ng says nothing for {plan.sentence.text!r}")
+    if not speech.words:
+        raise DataError(
+            f"espeak-ng says nothing for {plan.sentence.text!r}: take it out of the sentences"
+        )
     lead = int(rng.uniform(*_LEAD_S) * SAMPLE_RATE)
     tail = int(rng.uniform(*_TAIL_S) * SAMPLE_RATE)
     samples = np.pad(_resample(speech.samples, speech.sample_rate), (lead, tail))
@@ -83,5 +86,6 @@ def _resample(samples: NDArray[np.int16], sample_rate: int) -> Samples:
 
 def _write(samples: Samples, path: Path) -> None:
     """Write 16 bit audio in the format that the file's ending names."""
-    with path.open("wb") as file:
-        soundfile.write(file, np.clip(samples, -1, 1), SAMPLE_RATE, format=path.suffix[1:].upper())
+    file = io.BytesIO()
+    soundfile.write(file, np.clip(samples, -1, 1), SAMPLE_RATE, format=path.suffix[1:].upper())
+    path.write_bytes(file.getvalue())

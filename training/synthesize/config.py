@@ -41,7 +41,8 @@ class SynthesizeConfig(BaseModel):
     noise_share: float = Field(default=0.0, ge=0, le=0.5)
     """Share of clips with noise alone and an empty sentence."""
     text_file: Path | None = None
-    """A UTF-8 file with one sentence per line, spoken instead of the built-in grammar."""
+    """A UTF-8 file with one sentence per line, spoken instead of the built-in grammar. Labels are
+    the lines as they are: write numbers in words."""
     dictionary_file: Path = Path("/usr/share/dict/swedish")
     """A word list, one word per line."""
     max_words: int = Field(default=6, ge=2, le=20)
@@ -52,8 +53,8 @@ class SynthesizeConfig(BaseModel):
     """Sound effects on the train split."""
     effects_in_evaluation: bool = False
     """Also in dev and test, which are otherwise clean."""
-    audio_format: AudioFormat = "mp3"
-    """File type of the clips: 16 kHz mono; mp3 as in Common Voice, flac and wav are faster."""
+    audio_format: AudioFormat = "flac"
+    """File type of the clips, 16 kHz mono. Common Voice has mp3, which takes longer to make."""
     locale: str = "sv-SE"
     """Name of the folder and value of the locale column."""
     seed: int = 1

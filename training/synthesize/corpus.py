@@ -98,7 +98,9 @@ def _write_tsv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]])
     """Write beside and rename; no quoting, as in Common Voice's own tables."""
     unfinished = path.with_suffix(".part")
     with unfinished.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_NONE, lineterminator="\n")
+        writer = csv.writer(
+            file, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None, lineterminator="\n"
+        )
         writer.writerow(header)
         writer.writerows(rows)
     unfinished.replace(path)

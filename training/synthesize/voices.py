@@ -16,7 +16,7 @@ TRAIN_VARIANTS = (
     "", "m1", "m2", "m3", "m5", "m6", "m7", "f2", "f3", "f5", "Alex", "Alicia", "Andrea", "Andy",
     "Annie", "Denis", "Diogo", "Gene", "Gene2", "Henrique", "Hugo", "Jacky", "Lee", "Marco",
     "Mario", "Michael", "Mike", "Nguyen", "anika", "antonio", "aunty", "belinda", "boris", "caleb",
-    "david", "ed", "edward", "grandma", "grandpa", "gustave", "john", "klatt", "klatt2", "klatt3",
+    "david", "ed", "edward", "grandma", "grandpa", "gustave", "john", "klatt2", "klatt3",
     "marcelo", "max", "michel", "miguel", "norbert", "pablo", "paul", "pedro", "quincy", "rob",
     "robert", "sandro", "shelby", "travis", "victor", "zac",
 )  # fmt: skip

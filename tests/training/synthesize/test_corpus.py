@@ -12,6 +12,8 @@ import pytest
 import soundfile
 
 from services.contract.errors import DataError, OutputError
+from training.prepare.config import FilterConfig, PrepareConfig
+from training.prepare.run import prepare
 from training.synthesize import batches
 from training.synthesize.config import SynthesizeConfig
 from training.synthesize.corpus import COLUMNS, synthesize
@@ -138,3 +140,33 @@ def test_other_formats(small: SynthesizeConfig, tmp_path: Path, audio_format: st
     clips = list((tmp_path / "corpus" / "sv-SE" / "clips").iterdir())
     assert {clip.suffix for clip in clips} == {f".{audio_format}"}
     assert all(soundfile.info(clip).samplerate == 16_000 for clip in clips)
+
+
+def test_quotes_in_own_sentences_stay(small: SynthesizeConfig, tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text('Hon sa "hej" till mig.\nHan sa "nej" till mig.\n', encoding="utf-8")
+    config = small.model_copy(
+        update={"text_file": text, "dictionary_share": 0.0, "n_train": 2, "n_dev": 0, "n_test": 0}
+    )
+    synthesize(config, tmp_path / "corpus")
+    assert all('"' in row["sentence"] for row in rows(tmp_path / "corpus", "train.tsv"))
+
+
+def test_a_line_that_cannot_be_spoken_is_named(small: SynthesizeConfig, tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("-\n")
+    config = small.model_copy(
+        update={"text_file": text, "dictionary_share": 0.0, "n_train": 1, "n_dev": 0, "n_test": 0}
+    )
+    with pytest.raises(DataError, match="says nothing for '-.'"):
+        synthesize(config, tmp_path / "corpus")
+
+
+def test_prepare_takes_every_clip(corpus: Path, tmp_path: Path) -> None:
+    config = PrepareConfig(source=corpus, filters=FilterConfig(max_repeats_per_sentence=100))
+    manifest = prepare(config, str(tmp_path / "prepared"))
+    assert {name: split.n_clips for name, split in manifest.splits.items()} == {
+        "train": 16,
+        "dev": 4,
+        "test": 4,
+    }
