@@ -1,4 +1,4 @@
-"""A real redis-server of the tests' own: on a free port, in its own folder, with an append-only file.
+"""A real redis-server of the tests' own: a free port, a folder of its own, an append-only file.
 
 Fault tests kill it and start it again; what was appended must be there.
 """
