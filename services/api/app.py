@@ -19,7 +19,7 @@ from services.api import (
 )
 from services.api.auth import KeyRing
 from services.api.limits import Limits
-from services.api.maintenance import sweep_forever
+from services.api.maintenance import refresh_forever, sweep_forever
 from services.api.metrics import Metrics, SharedFigures
 from services.api.middleware import RequestIds, UnreadBodies
 from services.api.probe import Probe
@@ -99,11 +99,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = N_THREADS
     service.probe.start()
     async with service.events:
-        sweeper = asyncio.create_task(sweep_forever(service), name="sweeper")
+        await to_thread.run_sync(service.models.refresh)
+        tasks = [asyncio.create_task(work(service)) for work in (sweep_forever, refresh_forever)]
         try:
             yield
         finally:
-            sweeper.cancel()
-            await asyncio.gather(sweeper, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await service.waiters.close()
             service.probe.close()

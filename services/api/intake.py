@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Generic
 
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 
 from services.api.error_handlers import request_id_of
 from services.api.options import Fields, parse, unknown_names
@@ -79,7 +78,7 @@ async def recording(
         RequestError: the upload or one of its fields is not acceptable.
         ServiceError: store or Redis do not work.
     """
-    await run_in_threadpool(service.limits.admit, owner)
+    await service.limits.admit(owner)
     async with uploaded(request, service.store, service.settings, allow_raw=allow_raw) as upload:
         fields = parse(kind, upload.pairs)
         names = unknown_names(kind, upload.pairs)

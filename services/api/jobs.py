@@ -32,7 +32,7 @@ async def create(
     """Take a recording in and answer at once; the transcript comes later."""
     async with recording(request, service, owner, JobFields, allow_raw=True) as received:
         fields = received.fields
-        served = await run_in_threadpool(service.models.require, fields.model)
+        served = service.models.require(fields.model)
         options = to_options(fields, fields.task, served)
         queue = lane(fields, received.duration)
         job = new_job(request, owner, received.audio, options, queue, fields.batch)
@@ -111,7 +111,7 @@ async def retry(job_id: str, request: Request, service: Parts, owner: Owner) -> 
     """Make a new job of the same recording, with the options that are given."""
     earlier = await run_in_threadpool(service.jobs.get, job_id, owner)
     pairs = await retry_pairs(request)
-    await run_in_threadpool(service.limits.admit, owner)
+    await service.limits.admit(owner)
     accepted = await run_in_threadpool(again, request, service, earlier, pairs)
     return accepted_response(accepted, unknown_names(JobFields, pairs))
 

@@ -1,7 +1,9 @@
 """What may come in: rate and concurrency per key, and the bound of the queue."""
 
+import math
 import time
 
+from anyio import to_thread
 from redis import Redis
 
 from services.contract.errors import ConcurrencyLimitError, QueueFullError, RateLimitError
@@ -11,13 +13,15 @@ from services.contract.redis_client import redis_errors
 from services.contract.settings import ApiSettings
 
 WINDOW_S = 60
+#: How long a look at the queue's length is good for.
+DEPTH_FRESH_S = 1.0
 #: When a place in a full queue may be free, if nothing better is known.
 QUEUE_RETRY_S = 10.0
 CONCURRENCY_RETRY_S = 5.0
 
 
 class Limits:
-    """Refuses requests that would create a job too many. Sync: call it in a thread."""
+    """Refuses requests that would create a job too many."""
 
     def __init__(
         self, settings: ApiSettings, redis: Redis, jobs: JobStore, queue: JobQueue
@@ -27,9 +31,25 @@ class Limits:
         self._redis = redis
         self._jobs = jobs
         self._queue = queue
+        self._has_limits = bool(settings.rate_limit_per_minute or settings.concurrency_limit)
+        self._n_waiting = 0
+        self._looked_at = -math.inf
 
-    def admit(self, owner: str) -> None:
+    async def admit(self, owner: str) -> None:
         """Let one more job in, before a byte of its body is read.
+
+        What waited a moment ago plus what this process added since is an upper bound: while that
+        is far from the limit, an upload needs no round trip before its first byte.
+
+        Raises: as `check`.
+        """
+        is_fresh = time.monotonic() - self._looked_at < DEPTH_FRESH_S
+        if self._has_limits or not is_fresh or self._n_waiting >= self._settings.queue_limit / 2:
+            await to_thread.run_sync(self.check, owner)
+        self._n_waiting += 1
+
+    def check(self, owner: str) -> None:
+        """Ask Redis whether one more job may come in. Sync.
 
         Raises:
             RateLimitError: the key created too many jobs in this minute.
@@ -43,7 +63,9 @@ class Limits:
                 f"This key has {most} unfinished jobs, as many as it may.",
                 retry_after_s=CONCURRENCY_RETRY_S,
             )
-        if self._queue.full(self._settings.queue_limit):
+        self._n_waiting = sum(self._queue.depth().values())
+        self._looked_at = time.monotonic()
+        if self._n_waiting >= self._settings.queue_limit:
             raise QueueFullError(
                 f"{self._settings.queue_limit} jobs wait already; try again later.",
                 retry_after_s=QUEUE_RETRY_S,

@@ -6,8 +6,6 @@ the workers' heartbeats about which bundle is loaded.
 
 import logging
 import re
-import threading
-import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -56,23 +54,22 @@ class ServedModel:
 
 
 class ServedModels:
-    """Finds the served model; remembers it for a moment, since every request asks."""
+    """Knows the served model: a task refreshes it (maintenance.py), every request asks."""
 
     def __init__(self, settings: CommonSettings, queue: JobQueue) -> None:
-        """Look nothing up yet."""
+        """Know only the setting; `refresh` looks."""
         self._settings = settings
         self._queue = queue
-        self._lock = threading.Lock()
-        self._known: ServedModel | None = None
-        self._looked_at = 0.0
+        self._known = unknown(settings.model)
 
     def served(self) -> ServedModel:
-        """Return the model; reads disk and Redis at most every REFRESH_S seconds."""
-        with self._lock:
-            if self._known is None or time.monotonic() - self._looked_at > REFRESH_S:
-                self._known = self._look()
-                self._looked_at = time.monotonic()
-            return self._known
+        """Return the model as it was at most REFRESH_S ago; never waits for disk or Redis."""
+        return self._known
+
+    def refresh(self) -> ServedModel:
+        """Look again at disk and Redis. Sync: call it in a thread."""
+        self._known = self._look()
+        return self._known
 
     def require(self, wanted: str | None) -> ServedModel:
         """Return the served model if it is the one that a request names.
@@ -80,7 +77,7 @@ class ServedModels:
         Raises:
             ModelNotFoundError: it is another one.
         """
-        model = self.served()
+        model = self._known
         if wanted is None or model.answers_to(wanted):
             return model
         raise ModelNotFoundError(
@@ -94,7 +91,7 @@ class ServedModels:
         try:
             workers = self._queue.workers_alive()
         except QueueUnavailableError:
-            return self._known or model
+            return model
         return with_workers(model, workers)
 
     def _bundle(self) -> ModelBundle | None:

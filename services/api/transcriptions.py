@@ -43,7 +43,7 @@ async def answer(request: Request, service: Service, owner: str, task: Task) -> 
     """Take the recording in, wait for its job, and answer in the format that was asked for."""
     async with recording(request, service, owner, TranscriptionFields) as received:
         fields = received.fields
-        served = await run_in_threadpool(service.models.require, fields.model)
+        served = service.models.require(fields.model)
         options = to_options(fields, task, served)
         lane = lane_of(received.duration)
         job = new_job(request, owner, received.audio, options, lane)

@@ -133,7 +133,8 @@ async def _receive(
 ) -> Upload:
     sink = _Sink(store, settings.max_upload_bytes)
     try:
-        async with asyncio.timeout(settings.upload_timeout_s):
+        # Not asyncio.timeout: a thread that is writing must have ended before the file is dropped.
+        with anyio.fail_after(settings.upload_timeout_s):
             await _fill(sink, body, _chunks(request, settings.upload_idle_timeout_s))
     except BaseException as error:
         with anyio.CancelScope(shield=True):

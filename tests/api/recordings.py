@@ -1,0 +1,98 @@
+"""Recordings in real codecs and containers, made with PyAV, and broken ones made from them."""
+
+import io
+import struct
+from fractions import Fraction
+
+import av
+import numpy as np
+
+RATE = 48_000
+
+
+def tone(seconds: float, rate: int = RATE) -> np.ndarray:
+    """A quiet tone, float32 in [-1, 1], shape (n_samples,)."""
+    return (0.1 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate)) / rate)).astype("f4")
+
+
+def wav(seconds: float = 1.0, *, rate: int = 16_000, channels: int = 1, kind: str = "s16") -> bytes:
+    """A WAV file; kind is s16, s24, f32 or f64."""
+    samples = np.repeat(tone(seconds, rate)[:, None], channels, axis=1)
+    tag, bits, data = {
+        "s16": (1, 16, (samples * 32767).astype("<i2").tobytes()),
+        "f32": (3, 32, samples.astype("<f4").tobytes()),
+        "f64": (3, 64, samples.astype("<f8").tobytes()),
+    }[kind]
+    block = channels * bits // 8
+    fmt = struct.pack("<HHIIHH", tag, channels, rate, rate * block, block, bits)
+    chunks = b"fmt " + struct.pack("<I", len(fmt)) + fmt
+    chunks += b"data" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
+#: suffix -> (container, codec, sample rate)
+CODECS = {
+    "flac": ("flac", "flac", 48_000),
+    "mp3": ("mp3", "mp3", 44_100),
+    "m4a": ("ipod", "aac", 44_100),
+    "ogg": ("ogg", "libopus", 48_000),
+    "webm": ("webm", "libopus", 48_000),
+    "mp4": ("mp4", "aac", 44_100),
+}
+
+
+def encoded(suffix: str, seconds: float = 1.0, *, video: bool = False, audio: bool = True) -> bytes:
+    """A recording in one of CODECS, with a picture track if asked for."""
+    container, codec, rate = CODECS[suffix]
+    target = io.BytesIO()
+    with av.open(target, "w", format=container) as output:
+        picture = output.add_stream("mpeg4", rate=10) if video else None
+        sound = output.add_stream(codec, rate=rate, layout="mono") if audio else None
+        if picture is not None:
+            picture.width = picture.height = 64
+            picture.pix_fmt = "yuv420p"
+            for index in range(round(seconds * 10)):
+                frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), "u1"), format="rgb24")
+                frame.pts = index
+                output.mux(picture.encode(frame))
+            output.mux(picture.encode())
+        if sound is not None:
+            _encode_sound(output, sound, tone(seconds, rate), rate)
+    return target.getvalue()
+
+
+def _encode_sound(output: object, stream: object, samples: np.ndarray, rate: int) -> None:
+    layout = "mono"
+    frame = av.AudioFrame.from_ndarray(samples[None, :], format="fltp", layout=layout)
+    frame.sample_rate = rate
+    frame.time_base = Fraction(1, rate)
+    frame.pts = 0
+    resampler = av.AudioResampler(
+        format=stream.format.name, layout=layout, rate=rate, frame_size=stream.frame_size or 1024
+    )
+    for part in [*resampler.resample(frame), *resampler.resample(None)]:
+        output.mux(stream.encode(part))
+    output.mux(stream.encode(None))
+
+
+class _Pipe(io.RawIOBase):
+    """What MediaRecorder writes to: nothing is ever patched afterwards."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:
+        self.data += data
+        return len(data)
+
+
+def browser_webm(seconds: float = 1.0) -> bytes:
+    """WebM/Opus as a browser records it: written as a stream, without a duration."""
+    pipe = _Pipe()
+    with av.open(pipe, "w", format="webm", options={"live": "1"}) as output:
+        stream = output.add_stream("libopus", rate=48_000, layout="mono")
+        _encode_sound(output, stream, tone(seconds), 48_000)
+    return bytes(pipe.data)

@@ -1,0 +1,58 @@
+"""The API over real HTTP: uvicorn in a thread of the test process."""
+
+import threading
+from pathlib import Path
+
+import httpx
+import uvicorn
+
+from services.api.app import create_app
+from services.contract.settings import ApiSettings
+from tests.waiting import wait_until
+
+
+class RunningApi:
+    """One API process's worth of service on a free port of this machine."""
+
+    def __init__(self, redis_url: str, folder: Path, **settings: object) -> None:
+        self.folder = folder / "audio"
+        given = {
+            "redis_url": redis_url,
+            "audio_store_url": f"file://{self.folder}",
+            "models_dir": folder / "models",
+            "model": "scripted",
+            **settings,
+        }
+        self.settings = ApiSettings.model_validate(given)
+        self.app = create_app(self.settings)
+        config = uvicorn.Config(
+            self.app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=1
+        )
+        self.server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self.server.run, daemon=True)
+
+    def __enter__(self) -> "RunningApi":
+        self._thread.start()
+        wait_until(lambda: self.server.started, timeout_s=20, what="the API")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.should_exit = True
+        self._thread.join(timeout=20)
+        assert not self._thread.is_alive()
+
+    @property
+    def port(self) -> int:
+        return int(self.server.servers[0].sockets[0].getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, key: str = "") -> httpx.Client:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+
+    def stored(self) -> list[str]:
+        """Everything that lies in the audio store, temporary files among it."""
+        return sorted(path.name for path in self.folder.iterdir())
