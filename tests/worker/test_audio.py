@@ -1,0 +1,178 @@
+import io
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.contract.errors import AudioTooLongError, EmptyAudioError, UnsupportedAudioError
+from services.worker.audio import SAMPLE_RATE, decode
+
+Speak = Callable[..., Path]
+
+CODECS = [
+    ("flac", "flac", 16_000),
+    ("mp3", "libmp3lame", 44_100),
+    ("m4a", "aac", 48_000),
+    ("ogg", "libopus", 48_000),
+    ("webm", "libopus", 48_000),
+    ("mp4", "aac", 44_100),
+    ("wav", "pcm_f64le", 192_000),
+    ("wav", "pcm_u8", 8_000),
+    ("wav", "pcm_s24le", 96_000),
+]
+
+
+def samples_of(source: Path | io.BytesIO) -> NDArray[np.float32]:
+    return np.concatenate(list(decode(source)))
+
+
+def encode(
+    source: Path, target: Path, codec: str, rate: int, layout: str = "mono", picture: bool = False
+) -> Path:
+    with av.open(str(source)) as spoken, av.open(str(target), "w") as written:
+        stream = written.add_stream(codec, rate=rate, layout=layout)
+        if picture:
+            video = written.add_stream("mpeg4", rate=25)
+            video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
+            black = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            written.mux(video.encode(black))
+            written.mux(video.encode(None))
+        resampler = av.AudioResampler(stream.format.name, layout, rate)
+        for frame in [*spoken.decode(audio=0), None]:
+            for part in resampler.resample(frame):
+                written.mux(stream.encode(part))
+        written.mux(stream.encode(None))
+    return target
+
+
+def write_wav(path: Path, samples: NDArray[np.int16], *, channels: int = 1) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(samples.tobytes())
+    return path
+
+
+@pytest.mark.parametrize(("suffix", "codec", "rate"), CODECS)
+def test_every_codec_gives_the_same_sound(
+    suffix: str, codec: str, rate: int, speech: Speak, tmp_path: Path
+) -> None:
+    original = samples_of(speech("Hej och välkommen till provet."))
+    heard = samples_of(
+        encode(speech("Hej och välkommen till provet."), tmp_path / f"a.{suffix}", codec, rate)
+    )
+    assert heard.dtype == np.float32 and heard.ndim == 1
+    assert abs(len(heard) - len(original)) < SAMPLE_RATE / 5
+    assert np.abs(heard).max() == pytest.approx(np.abs(original).max(), rel=0.3)
+
+
+def test_seven_channels_are_mixed_down(speech: Speak, tmp_path: Path) -> None:
+    surround = encode(speech("Hej."), tmp_path / "a.wav", "pcm_s16le", 48_000, layout="7.1")
+    assert np.abs(samples_of(surround)).max() > 0.05
+
+
+def test_video_with_sound_works_and_without_is_refused(speech: Speak, tmp_path: Path) -> None:
+    film = encode(speech("Hej."), tmp_path / "a.mp4", "aac", 48_000, picture=True)
+    assert len(samples_of(film)) > SAMPLE_RATE / 4
+    silent = tmp_path / "b.mp4"
+    with av.open(str(silent), "w") as written:
+        video = written.add_stream("mpeg4", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+        written.mux(video.encode(frame))
+        written.mux(video.encode(None))
+    with pytest.raises(UnsupportedAudioError, match="no audio track"):
+        samples_of(silent)
+
+
+def test_an_open_file_is_read_like_a_path(speech: Speak) -> None:
+    path = speech("Hej.")
+    assert np.array_equal(samples_of(io.BytesIO(path.read_bytes())), samples_of(path))
+
+
+def test_blocks_are_bounded(tmp_path: Path) -> None:
+    long = write_wav(tmp_path / "a.wav", np.zeros(65 * SAMPLE_RATE, np.int16))
+    lengths = [len(block) for block in decode(long)]
+    assert sum(lengths) == 65 * SAMPLE_RATE and max(lengths) < 11 * SAMPLE_RATE
+
+
+def test_a_recording_over_the_limit_stops_early(tmp_path: Path) -> None:
+    long = write_wav(tmp_path / "a.wav", np.zeros(65 * SAMPLE_RATE, np.int16))
+    taken = []
+    with pytest.raises(AudioTooLongError):
+        for block in decode(long, max_duration_s=15):
+            taken.append(block)
+    assert len(taken) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"\n"[:0]])
+def test_an_empty_file_is_called_empty(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    with pytest.raises(EmptyAudioError):
+        samples_of(path)
+    with pytest.raises(EmptyAudioError):
+        samples_of(io.BytesIO(content))
+
+
+def test_no_samples_are_called_empty(tmp_path: Path) -> None:
+    with pytest.raises(EmptyAudioError):
+        samples_of(write_wav(tmp_path / "a.wav", np.zeros(0, np.int16)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"x", b"This is text.\n" * 100, bytes(range(256)) * 64, b"RIFF\xff\xff\xff\xffWAVE"],
+)
+def test_what_is_not_audio_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    with pytest.raises((UnsupportedAudioError, EmptyAudioError)):
+        samples_of(path)
+
+
+def test_a_playlist_is_not_followed(speech: Speak, tmp_path: Path) -> None:
+    secret = speech("Hej.")
+    playlist = tmp_path / "a.m3u8"
+    playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{secret}\n#EXT-X-ENDLIST\n")
+    with pytest.raises(UnsupportedAudioError):
+        samples_of(playlist)
+
+
+@pytest.mark.parametrize(("suffix", "codec", "rate"), CODECS[1:5])
+def test_a_truncated_file_gives_its_beginning_or_a_typed_error(
+    suffix: str, codec: str, rate: int, speech: Speak, tmp_path: Path
+) -> None:
+    whole = encode(speech("Hej och välkommen till provet."), tmp_path / f"a.{suffix}", codec, rate)
+    cut = tmp_path / f"b.{suffix}"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    try:
+        heard = samples_of(cut)
+    except (UnsupportedAudioError, EmptyAudioError):
+        return
+    assert 0 < len(heard) < len(samples_of(whole))
+
+
+def test_damage_in_the_middle_is_skipped(speech: Speak, tmp_path: Path) -> None:
+    whole = encode(
+        speech("Hej och välkommen till provet."), tmp_path / "a.mp3", "libmp3lame", 44_100
+    )
+    data = bytearray(whole.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 500] = bytes(500)
+    damaged = tmp_path / "b.mp3"
+    damaged.write_bytes(data)
+    assert len(samples_of(damaged)) > 0.7 * len(samples_of(whole))
+
+
+def test_a_header_that_lies_about_its_length_changes_nothing(speech: Speak, tmp_path: Path) -> None:
+    data = bytearray(speech("Hej.").read_bytes())
+    data[40:44] = (0x7FFFFFF0).to_bytes(4, "little")
+    lying = tmp_path / "a.wav"
+    lying.write_bytes(data)
+    assert len(samples_of(lying)) == len(samples_of(speech("Hej.")))
