@@ -15,7 +15,6 @@ from training.prepare.rows import Drop, Row
 from training.prepare.selection import SET_FILTERS, select
 from training.prepare.shards import to_json
 from training.prepare.sources import Source
-from training.tokenizer import load_tokenizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +90,8 @@ def _tokens(config: PrepareConfig, report: Report) -> list[RowFilter]:
     if not config.tokenizer:
         report.notes.append("token counts were not checked; set prepare.tokenizer to check them")
         return []
+    from training.tokenizer import load_tokenizer  # seconds, which most runs need not wait
+
     tokenizer = load_tokenizer(config.tokenizer)
     return [tokens_filter(lambda text: len(tokenizer.encode(text, add_special_tokens=False)))]
 

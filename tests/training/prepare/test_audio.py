@@ -88,6 +88,19 @@ def test_speech_bounds_and_trimming(speech: Callable[..., Path], tmp_path: Path)
     assert cut.start_s == pytest.approx(0.15) and cut.speech_s == pytest.approx(sound.speech_s)
 
 
+def test_speech_bounds_in_noise(speech: Callable[..., Path], tmp_path: Path) -> None:
+    words = read_wav(speech(WORDS)).astype(np.float64)
+    padded = np.concatenate([np.zeros(8000), words, np.zeros(8000)])
+    level = np.sqrt(np.mean(words**2)) * 10 ** (-20 / 20)  # 20 dB below the speech
+    noisy = padded + np.random.default_rng(1).normal(0, level, len(padded))
+    sound = decode(write_wav(tmp_path / "a.wav", noisy.clip(-32_768, 32_767).astype(np.int16)))
+    alone = decode(speech(WORDS))
+    assert alone.start_s is not None and sound.start_s == pytest.approx(
+        alone.start_s + 0.5, abs=0.1
+    )
+    assert alone.end_s is not None and sound.end_s == pytest.approx(alone.end_s + 0.5, abs=0.1)
+
+
 def test_noise_as_loud_as_speech_is_not_cut(tmp_path: Path) -> None:
     noise = np.random.default_rng(1).normal(0, 3000, 32_000).astype(np.int16)
     sound = decode(write_wav(tmp_path / "a.wav", noise))
