@@ -19,7 +19,7 @@ from training.prepare.rows import AUDIO_SUFFIXES, Drop, Row, bad, clip_id
 TABLE_SUFFIXES = frozenset({".parquet", ".arrow"})
 _TEXT_COLUMNS = ("text", "sentence", "transcription", "transcript", "raw_transcription")
 _SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id")
-_VOTES = ("up_votes", "down_votes")
+_OPTIONAL = ("up_votes", "down_votes", "sentence_domain")
 _BATCH_ROWS = 64
 
 
@@ -56,7 +56,7 @@ def _records(file: Path) -> Iterator[dict[str, Any]]:
                 f"has no column {missing}; its columns are {', '.join(names)}", path=str(file)
             )
         speaker = next((name for name in _SPEAKER_COLUMNS if name in names), None)
-        wanted = [name for name in ("audio", text, speaker, *_VOTES) if name in names]
+        wanted = [name for name in ("audio", text, speaker, *_OPTIONAL) if name in names]
         for record in batch.select(wanted).to_pylist():
             yield {**record, "text": record[text], "speaker": record[speaker] if speaker else ""}
 
@@ -100,6 +100,7 @@ def _row(where: str, record: dict[str, Any], split: str, scratch: Path, root: Pa
         where=where,
         speaker=str(record["speaker"] or ""),
         split=split,
+        domain=record.get("sentence_domain") or "",
         up_votes=int(record.get("up_votes") or 0),
         down_votes=int(record.get("down_votes") or 0),
     )

@@ -14,7 +14,7 @@ import fsspec
 import numpy as np
 import pytest
 
-from services.contract.errors import DataError, OutputError
+from services.contract.errors import DataError, OutputError, TokenizerError
 from tests.training.prepare.conftest import read_tsv, write_tsv
 from training.prepare.config import PrepareConfig
 from training.prepare.manifest import PreparedManifest
@@ -209,6 +209,25 @@ def test_corpus_goes_to_a_url(release: Path, tmp_path: Path) -> None:
     files = fsspec.filesystem("memory").ls("/prepared/sv", detail=False)
     assert len(files) == len(list((tmp_path / "local").iterdir()))
     assert PreparedCorpus.open(tmp_path / "sv.tar.gz", cache_dir=tmp_path).manifest == manifest
+
+
+def test_text_that_does_not_fit_the_decoder_is_dropped(
+    release: Path, tmp_path: Path, tiny_checkpoint_dir: Path
+) -> None:
+    rows = read_tsv(release / "train.tsv")
+    rows[2]["sentence"] = "trehundrafyrtiofem " * 60
+    write_tsv(release / "train.tsv", rows)
+    manifest = run(release, tmp_path / "out", tokenizer=str(tiny_checkpoint_dir))
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert manifest.filters["tokens"].n_dropped == 1
+    (example,) = report["dropped"]["tokens"]["examples"]
+    assert example["where"] == "train.tsv:4" and "at most 216 fit" in example["why"]
+    assert report["notes"] == []
+
+
+def test_tokenizer_that_is_not_there_is_a_clear_error(release: Path, tmp_path: Path) -> None:
+    with pytest.raises(TokenizerError, match="no Whisper tokenizer at"):
+        run(release, tmp_path / "out", tokenizer=str(tmp_path / "missing"))
 
 
 def test_folder_with_other_files_is_left_alone(release: Path, tmp_path: Path) -> None:
