@@ -44,5 +44,5 @@ class EvaluateConfig(BaseModel):
     long_form_minutes: float = Field(default=5.0, ge=0)
     """Clips joined to this length go through faster-whisper's long-form loop; 0 leaves it out."""
     word_times: Path | None = None
-    """True word times, JSONL of {"path", "words": [[word, start_s, end_s], ...]}, as `synthesize`
+    """True word times, JSONL of {"path", "words": [{"word", "start", "end"}, ...]}, as `synthesize`
     writes them; without it only the starts of clips are known."""

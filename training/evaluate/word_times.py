@@ -24,7 +24,7 @@ def read_word_times(path: Path) -> dict[str, list[TimedWord]]:
     """Read true word times by clip id.
 
     Raises:
-        DataError: a line is not {"path", "words": [[word, start_s, end_s], ...]}.
+        DataError: a line is not {"path", "words": [{"word", "start", "end"}, ...]}.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -36,10 +36,10 @@ def read_word_times(path: Path) -> dict[str, list[TimedWord]]:
 def _read_line(line: str, path: str, number: int) -> tuple[str, list[TimedWord]]:
     try:
         row = json.loads(line)
-        words = [TimedWord(word, float(start)) for word, start, _ in row["words"]]
+        words = [TimedWord(spoken["word"], float(spoken["start"])) for spoken in row["words"]]
         return clip_id(str(PurePosixPath(row["path"]))), words
     except (ValueError, KeyError, TypeError) as error:
-        reason = 'not {"path", "words": [[word, start_s, end_s], ...]}'
+        reason = 'not {"path", "words": [{"word", "start", "end"}, ...]}'
         raise DataError(reason, path=path, line=number) from error
 
 

@@ -24,7 +24,7 @@ def test_word_that_splits_keeps_its_start_once() -> None:
 
 def test_word_times_are_read_by_clip_id(tmp_path: Path) -> None:
     path = tmp_path / "word_times.jsonl"
-    path.write_text('{"path": "a-1.wav", "words": [["Hej", 0.1, 0.4]]}\n')
+    path.write_text('{"path": "a-1.wav", "words": [{"word": "Hej", "start": 0.1, "end": 0.4}]}\n')
     assert read_word_times(path) == {"a-1": [TimedWord("Hej", 0.1)]}
     path.write_text('{"path": "a-1.wav", "words": []}\n{"path": "b"}\n')
     with pytest.raises(DataError, match=r"word_times.jsonl:2"):
