@@ -14,11 +14,14 @@ from services.contract.job_record import (
     batch_scope,
     from_fields,
     job_key,
-    microseconds,
     owner_scope,
 )
 from services.contract.redis_client import text
 from services.contract.schema import Job, JobStatus, Seconds
+
+
+#: Id and creation time in microseconds, as a sorted set gives them.
+Row = tuple[bytes, float]
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,9 @@ class JobIndex:
     ) -> JobPage:
         """Return up to `limit` jobs of a scope after the cursor, in O(log n + limit)."""
         key = index_key(status, scope_of(owner, batch))
-        found = self._ids_after(key, limit + 1, cursor)
-        jobs = self._fetch(found[:limit])
-        more = len(found) > limit
-        return JobPage(jobs, cursor_of(jobs[-1]) if more and jobs else None)
+        rows = self._rows_after(key, limit + 1, cursor)
+        next_cursor = cursor_of(rows[limit - 1]) if len(rows) > limit else None
+        return JobPage(self._fetch(rows[:limit]), next_cursor)
 
     def batch(self, owner: str, name: str) -> BatchCounts:
         """Count a batch; reads only its running jobs one by one."""
@@ -82,9 +84,8 @@ class JobIndex:
         sums = self._redis.hgetall(f"stt:audio_ms:{scope}")
         audio_ms = {text(k): int(v) for k, v in sums.items()}
         ended_ms = sum(ms for s, ms in audio_ms.items() if JobStatus(s).is_terminal)
-        running = self._fetch(self._ids_after(index_key(JobStatus.PROCESSING, scope), 10_000, None))
-        running_s = sum(job.progress * job.audio.duration for job in running)
-        return BatchCounts(name, counts, sum(audio_ms.values()) / 1000, ended_ms / 1000 + running_s)
+        done_s = ended_ms / 1000 + self._running_done_s(scope)
+        return BatchCounts(name, counts, sum(audio_ms.values()) / 1000, done_s)
 
     def count_by_status(self, scope: str) -> dict[JobStatus, int]:
         """Count a scope in O(1)."""
@@ -98,35 +99,44 @@ class JobIndex:
         counts = self.count_by_status(owner_scope(owner))
         return sum(n for status, n in counts.items() if not status.is_terminal)
 
-    def _ids_after(self, key: str, limit: int, cursor: str | None) -> list[str]:
-        """Return ids below the cursor, newest first.
+    def _rows_after(self, key: str, limit: int, cursor: str | None) -> list[Row]:
+        """Return ids and times below the cursor, newest first.
 
-        Jobs of the cursor's own microsecond come first in a read by score, and those that the
-        page before gave are skipped: one read of twice the limit covers all but a flood of equal
-        times, which the loop covers.
+        A read by score begins with all jobs of the cursor's own microsecond; those that the page
+        before gave are skipped. One read of twice the limit covers all but a flood of equal times,
+        which the loop covers.
         """
         if cursor is None:
-            return [text(i) for i in cast(list[bytes], self._redis.zrevrange(key, 0, limit - 1))]
+            first: object = self._redis.zrevrange(key, 0, limit - 1, withscores=True)
+            return cast(list[Row], first)
         score, last_id = parse_cursor(cursor)
-        found: list[str] = []
-        offset = 0
-        while len(found) < limit:
-            reply = self._redis.zrevrangebyscore(
+        found: list[Row] = []
+        offset, n_read = 0, 2 * limit
+        while len(found) < limit and n_read == 2 * limit:
+            reply: object = self._redis.zrevrangebyscore(
                 key, score, "-inf", start=offset, num=2 * limit, withscores=True
             )
-            rows = cast(list[tuple[bytes, float]], reply)
-            found += [text(i) for i, s in rows if s < score or text(i) < last_id]
-            offset += len(rows)
-            if len(rows) < 2 * limit:
-                break
+            rows = cast(list[Row], reply)
+            found += [(i, s) for i, s in rows if s < score or text(i) < last_id]
+            n_read = len(rows)
+            offset += n_read
         return found[:limit]
 
-    def _fetch(self, job_ids: list[str]) -> list[Job]:
+    def _fetch(self, rows: list[Row]) -> list[Job]:
         """Read jobs in one round trip; one deleted meanwhile is left out."""
         pipe = self._redis.pipeline(transaction=False)
-        for job_id in job_ids:
-            pipe.hgetall(job_key(job_id))
+        for job_id, _ in rows:
+            pipe.hgetall(job_key(text(job_id)))
         return [from_fields(fields) for fields in pipe.execute() if fields]
+
+    def _running_done_s(self, scope: str) -> Seconds:
+        """Sum the finished audio of a scope's running jobs: no more than workers have slots."""
+        running = self._redis.zrange(index_key(JobStatus.PROCESSING, scope), 0, -1)
+        pipe = self._redis.pipeline(transaction=False)
+        for job_id in cast(list[bytes], running):
+            pipe.hmget(job_key(text(job_id)), "progress", "audio_ms")
+        figures = pipe.execute()
+        return sum(float(share) * int(ms) / 1000 for share, ms in figures if share is not None)
 
 
 def scope_of(owner: str | None, batch: str | None) -> str:
@@ -141,9 +151,10 @@ def index_key(status: JobStatus | None, scope: str) -> str:
     return f"stt:index:{status.value if status else 'any'}:{scope}"
 
 
-def cursor_of(job: Job) -> str:
+def cursor_of(row: Row) -> str:
     """Name a place in a list."""
-    return f"{microseconds(job.created_at)}-{job.id}"
+    job_id, created_us = row
+    return f"{int(created_us)}-{text(job_id)}"
 
 
 def parse_cursor(cursor: str) -> tuple[int, str]:

@@ -15,6 +15,7 @@ cluster (RQ knows none either). Keys:
     stt:claim:<hash>             hash: what an Idempotency-Key was used for
     stt:attach:<fingerprint>     newest job of an owner with this audio and these options
     stt:events                   stream of changes, ids and numbers only
+    stt:erased                   flag: the append-only file holds deleted jobs
 
 A scope is `all`, `owner:<owner>` or `batch:<owner>:<name>`.
 """
@@ -23,6 +24,8 @@ from typing import Final
 
 EVENTS_KEY: Final = "stt:events"
 EVENTS_KEPT: Final = 10_000
+#: Set when a job was deleted and the append-only file still holds it.
+ERASED_KEY: Final = "stt:erased"
 
 _PRELUDE: Final = """
 local function job_key(id) return 'stt:job:' .. id end
@@ -190,8 +193,9 @@ if redis.call('GET', f[2]) == id then redis.call('DEL', f[2]) end
 release_audio(id, f[3])
 redis.call('ZREM', 'stt:ended:record', id)
 redis.call('DEL', job_key(id), 'stt:windows:' .. id, 'stt:transcript:' .. id)
+redis.call('SET', 'ERASED_KEY', '1')
 return job
-"""
+""".replace("ERASED_KEY", ERASED_KEY)
 )
 
 #: ARGV: id. Lets go of the recording of a job that keeps its transcript.

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import cast
 
+from services.contract.append_only_file import rewrite_after_deletes
 from services.contract.audio_store import AudioStore
 from services.contract.errors import JobNotFoundError
 from services.contract.job_queue import JobQueue
@@ -21,6 +22,7 @@ DOOMED_KEY = "stt:audio:doomed"
 SWEEP_EVERY_S = 60
 #: Listing a store is slow, and what it finds is rare: uploads whose process died half-way.
 ORPHANS_EVERY_S = 3600
+REWRITE_EVERY_S = 600
 ORPHAN_AGE_S = 2 * 3600.0
 #: One sweep is short, however much is due; the next one goes on.
 MOST_PER_SWEEP = 500
@@ -63,6 +65,8 @@ def sweep(store: JobStore, queue: JobQueue, audio: AudioStore) -> SweepCounts | 
     release_due_audio(store)
     n_jobs = delete_due_jobs(store, queue)
     n_recordings = delete_doomed(doomed_keys(store), store, audio)
+    if is_due(store, "rewrite", REWRITE_EVERY_S):
+        rewrite_after_deletes(store.redis)
     n_orphans = 0
     if is_due(store, "orphans", ORPHANS_EVERY_S):
         n_orphans = delete_orphans(store, audio) + audio.sweep_unfinished(ORPHAN_AGE_S)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from pydantic import ConfigDict
 from redis import Redis
 
 from services.contract.redis_client import redis_errors, text
@@ -23,7 +24,12 @@ redis.call('SET', KEYS[1], tostring(new), 'EX', 86400)
 
 
 class WorkerInfo(Message):
-    """What a worker says about itself with every heartbeat."""
+    """What a worker says about itself with every heartbeat.
+
+    Fields of a newer version are ignored: hosts are not updated at the same moment.
+    """
+
+    model_config = ConfigDict(extra="ignore")
 
     name: str
     bundle: str

@@ -147,4 +147,4 @@ def test_random_life_keeps_indexes_in_step_and_leaves_nothing(
     assert store.count_unfinished("public") == sum(not s.is_terminal for s in alive.values())
     for job_id in alive:
         store.delete(job_id)
-    assert set(redis_client.keys("*")) == {b"stt:events", b"stt:audio:doomed"}
+    assert set(redis_client.keys("*")) == {b"stt:events", b"stt:erased", b"stt:audio:doomed"}

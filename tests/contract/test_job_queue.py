@@ -139,6 +139,13 @@ def test_worker_is_alive_while_its_lease_holds(queue: JobQueue, redis_client: Re
     assert redis_client.keys("*") == []
 
 
+def test_heartbeat_of_a_newer_version_is_understood(queue: JobQueue, redis_client: Redis) -> None:
+    said = '{"name": "w", "bundle": "m", "device": "cpu", "slots": 1, "colour": "red"}'
+    redis_client.set("stt:worker:w", said)
+    redis_client.sadd("stt:workers", "w")
+    assert [w.name for w in queue.workers_alive()] == ["w"]
+
+
 def test_lease_is_an_expiry_in_redis(queue: JobQueue, redis_client: Redis) -> None:
     info = WorkerInfo(name="w", bundle="m", device="cpu", slots=4)
     queue.report_worker(info, lease_s=3.0)

@@ -200,4 +200,4 @@ def test_delete_leaves_only_an_event(store: JobStore, redis_client: Redis) -> No
     assert store.delete(job.id).id == job.id
     with pytest.raises(JobNotFoundError):
         store.delete(job.id)
-    assert set(redis_client.keys("*")) == {b"stt:events", b"stt:audio:doomed"}
+    assert set(redis_client.keys("*")) == {b"stt:events", b"stt:erased", b"stt:audio:doomed"}

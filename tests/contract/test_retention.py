@@ -8,14 +8,18 @@ import pytest
 from redis import Redis
 from rq.job import JobStatus as RqStatus
 
+from services.contract.append_only_file import rewrite_after_deletes
 from services.contract.audio_store import AudioStore, new_key
 from services.contract.errors import AudioStoreError, JobNotFoundError
 from services.contract.job_queue import JobQueue
 from services.contract.job_store import JobStore
 from services.contract.lost_jobs import MOST_ATTEMPTS
+from services.contract.redis_client import connect
 from services.contract.retention import SweepCounts, erase, sweep
 from services.contract.schema import AudioRef, Job, JobStatus, TranscriptionOptions
 from tests.contract.builders import ERROR, make_job, transcript, window
+from tests.redis_server import RedisServer
+from tests.waiting import wait_until
 
 SECRET = "hemligt ord"
 
@@ -47,7 +51,7 @@ def run(store: JobStore, job: Job) -> None:
 
 def swept(store: JobStore, queue: JobQueue, audio: AudioStore) -> SweepCounts:
     """Sweep now, whenever the last sweep was."""
-    store.redis.delete("stt:lock:sweep", "stt:lock:orphans")
+    store.redis.delete("stt:lock:sweep", "stt:lock:orphans", "stt:lock:rewrite")
     counts = sweep(store, queue, audio)
     assert counts is not None
     return counts
@@ -79,7 +83,7 @@ def test_erase_leaves_no_byte(
     elif at == "ended":
         run(store, job)
     assert erase(job.id, store, queue, audio).id == job.id
-    assert set(redis_client.keys("*")) == {b"stt:events", b"rq:queues"}
+    assert set(redis_client.keys("*")) == {b"stt:events", b"stt:erased", b"rq:queues"}
     assert not words_in(redis_client)
     assert list(audio.keys()) == []
     with pytest.raises(JobNotFoundError):
@@ -96,7 +100,7 @@ def test_erased_job_is_not_written_again_by_the_worker_that_had_it(
     store.fail(job.id, None, ERROR)
     store.abandon(job.id)
     store.release(job.id, "r")
-    assert set(redis_client.keys("*")) == {b"stt:events"}
+    assert set(redis_client.keys("*")) == {b"stt:events", b"stt:erased"}
 
 
 def test_recording_of_two_jobs_stays_until_both_are_gone(
@@ -109,6 +113,16 @@ def test_recording_of_two_jobs_stays_until_both_are_gone(
     assert audio.exists(first.audio.key)
     erase(retry.id, store, queue, audio)
     assert not audio.exists(first.audio.key)
+
+
+def test_retry_of_a_job_just_deleted_keeps_the_recording(
+    store: JobStore, queue: JobQueue, audio: AudioStore
+) -> None:
+    first = recorded(audio, store)
+    store.delete(first.id)
+    store.create(make_job(audio=first.audio))
+    assert swept(store, queue, audio).recordings == 0
+    assert audio.exists(first.audio.key)
 
 
 def test_recording_that_could_not_be_deleted_is_deleted_by_a_later_sweep(
@@ -222,7 +236,7 @@ def test_running_job_that_rq_forgot_waits_again_with_its_windows(
 
 
 def test_job_that_rq_gave_up_is_enqueued_again(
-    store: JobStore, queue: JobQueue, audio: AudioStore, monkeypatch: pytest.MonkeyPatch
+    store: JobStore, queue: JobQueue, audio: AudioStore
 ) -> None:
     job = recorded(audio, store)
     queue.enqueue(job)
@@ -243,3 +257,35 @@ def test_job_that_is_lost_again_and_again_fails(
         swept(store, queue, audio)
     error = store.get(job.id).error
     assert error is not None and error.code == "worker_lost"
+
+
+def test_rewritten_file_of_redis_holds_no_deleted_words(
+    redis_server: RedisServer, audio: AudioStore
+) -> None:
+    redis = connect(redis_server.url)
+    store = JobStore(redis, transcript_ttl_s=600, audio_ttl_s=300)
+    job = recorded(audio, store)
+    assert SECRET.encode() in on_disk(redis_server)
+    erase(job.id, store, JobQueue(redis), audio)
+    assert swept(store, JobQueue(redis), audio).jobs == 0
+    wait_until(lambda: is_rewritten(redis), timeout_s=30, what="the rewrite of the file")
+    assert SECRET.encode() not in on_disk(redis_server)
+    assert redis.get("stt:erased") is None
+
+
+def test_redis_without_a_file_is_not_made_to_write_one(redis_server: RedisServer) -> None:
+    redis = connect(redis_server.url)
+    redis.config_set("appendonly", "no")
+    redis.set("stt:erased", "1")
+    assert not rewrite_after_deletes(redis)
+
+
+def on_disk(server: RedisServer) -> bytes:
+    """Return all that the server has written."""
+    return b"".join(path.read_bytes() for path in server.folder.rglob("*") if path.is_file())
+
+
+def is_rewritten(redis: Redis) -> bool:
+    """Whether no rewrite of the append-only file runs or waits."""
+    state = redis.info("persistence")
+    return not (state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"])

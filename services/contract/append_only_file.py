@@ -1,0 +1,32 @@
+"""Redis's file on disk still holds what was deleted, until Redis rewrites it.
+
+By itself it does so when the file has doubled, which in a quiet service may be never. So a sweep
+asks for a rewrite some minutes after a job was deleted. A Redis that does not allow it, as some
+hosted ones, keeps its own timetable.
+"""
+
+import logging
+
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from services.contract.job_scripts import ERASED_KEY
+from services.contract.redis_client import redis_errors
+
+logger = logging.getLogger(__name__)
+
+
+@redis_errors()
+def rewrite_after_deletes(redis: Redis) -> bool:
+    """Start a rewrite in the background if a job was deleted since the last one."""
+    if not redis.get(ERASED_KEY):
+        return False
+    redis.delete(ERASED_KEY)
+    try:
+        if not redis.info("persistence")["aof_enabled"]:
+            return False
+        redis.bgrewriteaof()
+    except ResponseError as error:
+        logger.info("Redis does not rewrite its file now", extra={"cause": str(error)})
+        return False
+    return True
