@@ -1,0 +1,101 @@
+"""The probe: typed answers, and a process that hangs or dies costs one upload at most."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from services.api.probe import N_PROCESSES, Probe
+from services.api.wav_header import wav_duration
+from services.contract.audio_store import AudioStore
+from services.contract.errors import EmptyAudioError, SttError, UnsupportedAudioError
+from tests.api.recordings import browser_webm, encoded, wav
+
+HANG = (sys.executable, "-c", "import sys, time; sys.stdin.readline(); time.sleep(60)")
+CRASH = (sys.executable, "-c", "import os, sys; sys.stdin.readline(); os.abort()")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> AudioStore:
+    return AudioStore(f"file://{tmp_path}")
+
+
+def put(store: AudioStore, key: str, body: bytes) -> int:
+    with store.writer(key) as writer:
+        writer.write(body)
+        writer.commit()
+    return len(body)
+
+
+@contextmanager
+def running(probe: Probe) -> Iterator[Probe]:
+    probe.start()
+    try:
+        yield probe
+    finally:
+        probe.close()
+
+
+def look(probe: Probe, key: str, n_bytes: int) -> float:
+    return anyio.run(probe.duration, key, n_bytes)
+
+
+def test_durations_are_counted_not_believed(store: AudioStore) -> None:
+    bodies = {"webm": browser_webm(3.0), "m4a": encoded("m4a", 3.0), "wav": wav(3.0)}
+    with running(Probe(store.url, 10)) as probe:
+        for key, body in bodies.items():
+            assert look(probe, key, put(store, key, body)) == pytest.approx(3.0, abs=0.15)
+
+
+def test_a_large_file_without_a_duration_is_counted_too(store: AudioStore) -> None:
+    put(store, "webm", browser_webm(3.0))
+    with running(Probe(store.url, 10)) as probe:
+        assert look(probe, "webm", 10**9) == pytest.approx(3.0, abs=0.15)
+
+
+@pytest.mark.parametrize(("command", "words"), [(HANG, "longer than 0.3 s"), (CRASH, "crashes")])
+def test_a_process_that_hangs_or_dies_is_replaced(
+    store: AudioStore, command: tuple[str, ...], words: str
+) -> None:
+    n_bytes = put(store, "a", wav())
+    with running(Probe(store.url, 0.3, command)) as probe:
+        for _ in range(N_PROCESSES + 1):
+            with pytest.raises(UnsupportedAudioError, match=words):
+                look(probe, "a", n_bytes)
+
+
+def test_errors_keep_their_kind(store: AudioStore) -> None:
+    with running(Probe(store.url, 10)) as probe:
+        with pytest.raises(EmptyAudioError):
+            look(probe, "empty", put(store, "empty", wav(0.0)))
+        with pytest.raises(UnsupportedAudioError, match="no audio stream"):
+            video = encoded("mp4", video=True, audio=False)
+            look(probe, "video", put(store, "video", video))
+        with pytest.raises(SttError):
+            look(probe, "gone", 1)
+
+
+@pytest.mark.parametrize("kind", ["s16", "f32", "f64"])
+@pytest.mark.parametrize("channels", [1, 2, 8])
+def test_plain_wav_is_read_without_a_decoder(kind: str, channels: int) -> None:
+    body = wav(1.5, kind=kind, channels=channels)
+    assert wav_duration(body[:4096], len(body)) == 1.5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"RIFF",
+        wav()[:40],
+        wav(0.0),
+        wav()[:-100],
+        wav().replace(b"\x01\x00\x01\x00", b"\x02\x00\x01\x00", 1),
+        encoded("flac"),
+    ],
+)
+def test_what_is_not_plain_wav_is_left_to_the_probe(body: bytes) -> None:
+    assert wav_duration(body[:4096], len(body)) is None
