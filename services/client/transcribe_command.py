@@ -63,13 +63,16 @@ def _run(
     targets: Targets, request: JobRequest, concurrency: int, force: bool, url: str | None
 ) -> None:
     console = Console(stderr=True)
-    with configured_client(url, patience_s=PATIENCE_S) as client, make_view(console) as view:
+    # Not closed on Ctrl-C: threads that still use it end with the process, in silence.
+    client = configured_client(url, patience_s=PATIENCE_S)
+    with make_view(console) as view:
         try:
             outcome = Run(client, request, targets, view, concurrency, force).run()
         except KeyboardInterrupt:
             told = "Interrupted. Jobs that were sent go on; the same command picks them up."
             console.print(told, highlight=False)
             raise typer.Exit(INTERRUPTED) from None
+    client.close()
     for line in summary(outcome):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if outcome.failures:

@@ -31,6 +31,9 @@ from services.contract.schema import JobStatus, TranscriptFormat
 Targets = Mapping[Recording, Mapping[TranscriptFormat, Path | None]]
 
 
+Waiting = queue.SimpleQueue[Recording]
+
+
 @dataclass(frozen=True)
 class Failure:
     """A recording without transcript, and why."""
@@ -43,6 +46,10 @@ class Failure:
         """Whether every other recording would fail in the same way."""
         service = isinstance(self.error, ServiceError) and not isinstance(self.error, InternalError)
         return service or isinstance(self.error, InvalidApiKeyError)
+
+
+#: What a thread has done with a recording; None when it stops.
+Ended = queue.SimpleQueue[Recording | Failure | None]
 
 
 @dataclass
@@ -76,22 +83,24 @@ class Run:
         ]
         outcome.n_skipped = len(self.targets) - len(todo)
         self.view.begin(len(todo), outcome.n_skipped)
-        waiting: queue.SimpleQueue[Recording] = queue.SimpleQueue()
+        waiting: Waiting = queue.SimpleQueue()
         for recording in todo:
             waiting.put(recording)
-        ended: queue.SimpleQueue[Recording | Failure] = queue.SimpleQueue()
-        for _ in range(min(self.concurrency, len(todo))):
+        ended: Ended = queue.SimpleQueue()
+        n_threads = min(self.concurrency, len(todo))
+        for _ in range(n_threads):
             # Daemons: Ctrl-C must not wait for a transcript that takes another hour.
             threading.Thread(target=self._work, args=(waiting, ended), daemon=True).start()
-        for n_left in reversed(range(len(todo))):
+        while n_threads:
             result = ended.get()
-            self._note(result, outcome)
-            if isinstance(result, Failure) and result.is_general:
-                outcome.n_left = n_left
-                break
+            if result is None:
+                n_threads -= 1
+            else:
+                self._note(result, outcome)
+        outcome.n_left = waiting.qsize()
         return outcome
 
-    def _note(self, result: "Recording | Failure", outcome: Outcome) -> None:
+    def _note(self, result: Recording | Failure, outcome: Outcome) -> None:
         if isinstance(result, Failure):
             outcome.failures.append(result)
             self.view.failed(result.recording.name, result.error.message)
@@ -99,21 +108,21 @@ class Run:
             outcome.n_done += 1
             self.view.done(result.name)
 
-    def _work(
-        self,
-        waiting: "queue.SimpleQueue[Recording]",
-        ended: "queue.SimpleQueue[Recording | Failure]",
-    ) -> None:
-        while True:
+    def _work(self, waiting: Waiting, ended: Ended) -> None:
+        """Take recordings until there are no more, or a failure would be that of all."""
+        failure: Failure | None = None
+        while failure is None or not failure.is_general:
             try:
                 recording = waiting.get_nowait()
             except queue.Empty:
-                return
+                break
             try:
                 self._transcribe(recording)
                 ended.put(recording)
             except SttError as error:
-                ended.put(Failure(recording, error))
+                failure = Failure(recording, error)
+                ended.put(failure)
+        ended.put(None)
 
     def _transcribe(self, recording: Recording) -> None:
         name = recording.name

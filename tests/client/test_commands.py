@@ -1,0 +1,168 @@
+"""The commands that talk to a running service."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from services.client import command_line
+from services.client.client import Client, JobRequest
+from services.contract.errors import SttError
+from tests.running_stack import RunningStack
+from tests.tiny_model import SENTENCE
+
+Speech = Callable[..., Path]
+
+
+@pytest.fixture
+def run(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run a command against the stack, with wide output."""
+    monkeypatch.setenv("STT_BASE_URL", stack.url)
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *words: CliRunner().invoke(command_line.app, [str(word) for word in words])
+
+
+@pytest.fixture
+def calls(tmp_path: Path, speech: Speech) -> Path:
+    """A folder of three recordings, one of which is none."""
+    folder = tmp_path / "calls"
+    (folder / "monday").mkdir(parents=True)
+    shutil.copy(speech("ett"), folder / "a.wav")
+    shutil.copy(speech("två"), folder / "monday" / "b.wav")
+    (folder / "broken.wav").write_text("this is no audio at all")
+    return folder
+
+
+def test_one_file_is_printed(run: Callable[..., Result], speech: Speech) -> None:
+    result = run("transcribe", speech("hej då"), "--language", "sv")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == SENTENCE
+    assert "1/1 done" in result.stderr
+
+
+def test_a_folder_is_written_and_its_failures_are_listed(
+    run: Callable[..., Result], calls: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    result = run("transcribe", calls, "--format", "srt,text", "--out", out, "--batch", "calls")
+    assert result.exit_code == 1
+    assert "2 transcribed, 0 already done, 1 failed" in result.stderr
+    assert "broken.wav: " in result.stderr
+    written = sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file())
+    assert written == ["a.srt", "a.txt", "monday/b.srt", "monday/b.txt"]
+    assert (out / "monday" / "b.txt").read_text().strip() == SENTENCE
+
+
+def test_a_second_run_does_only_what_is_left(
+    run: Callable[..., Result], calls: Path, client: Client
+) -> None:
+    run("transcribe", calls, "--batch", "again")
+    n_jobs = len(list(client.jobs(batch="again")))
+    (calls / "broken.wav").unlink()
+    result = run("transcribe", calls, "--batch", "again")
+    assert result.exit_code == 0
+    assert "0 transcribed, 2 already done" in result.stderr
+    assert len(list(client.jobs(batch="again"))) == n_jobs
+
+
+def test_a_job_that_was_left_running_is_found_again(
+    run: Callable[..., Result], calls: Path, client: Client
+) -> None:
+    wav = str(calls / "a.wav")
+    for _ in range(2):
+        assert run("transcribe", wav, "--batch", "left").exit_code == 0
+    assert len(list(client.jobs(batch="left"))) == 1
+    run("transcribe", wav, "--batch", "left", "--force")
+    assert len(list(client.jobs(batch="left"))) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_a_failure(
+    run: Callable[..., Result], calls: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("transcribe", calls / "a.wav", "--out", tmp_path / "file" / "out")
+    assert result.exit_code == 1
+    assert "Cannot write" in result.stderr
+
+
+def test_an_absent_service_stops_the_run(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    words = ["transcribe", str(calls), "--url", "http://127.0.0.1:9", "--concurrency", "1"]
+    result = CliRunner().invoke(command_line.app, words)
+    assert result.exit_code == 1
+    assert "2 left; run the same command again" in result.stderr
+
+
+def test_jobs_are_shown_and_canceled(
+    run: Callable[..., Result], client: Client, speech: Speech
+) -> None:
+    job = client.wait(client.submit(speech("fyra"), JobRequest(batch="shown")).id)
+    shown = run("jobs", "--batch", "shown").stdout
+    assert job.id in shown
+    assert "1 succeeded" in shown
+    assert json.loads(run("jobs", "--batch", "shown", "--json").stdout)["id"] == job.id
+    result = run("cancel", job.id)
+    assert "0 canceled" in result.stdout
+    assert job.id in result.stderr
+    assert isinstance(run("cancel").exception, SttError)
+
+
+def test_doctor_finds_the_stack_well(
+    run: Callable[..., Result], stack: RunningStack, tiny_bundle_dir: Path
+) -> None:
+    result = run("doctor", "--data-dir", stack.data_dir, "--model", tiny_bundle_dir)
+    assert result.exit_code == 0, result.output
+    for told in (
+        "append-only file on",
+        "none; ",
+        "can be written",
+        "tiny@1",
+        "is ready",
+        "decodes",
+    ):
+        assert told in result.stdout
+
+
+def test_doctor_says_what_is_wrong_with_redis(
+    run: Callable[..., Result],
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    from redis import Redis
+
+    monkeypatch.setenv("STT_REDIS_URL", redis_url)
+    with Redis.from_url(redis_url) as client:
+        try:
+            client.config_set("appendonly", "no")
+            client.config_set("maxmemory-policy", "allkeys-lru")
+            result = run("doctor", "--data-dir", tmp_path, "--model", tmp_path / "none")
+        finally:
+            client.config_set("appendonly", "yes")
+            client.config_set("maxmemory-policy", "noeviction")
+    assert result.exit_code == 1
+    for told in ("set `appendonly yes`", "noeviction", "fail Model"):
+        assert told in result.stdout
+
+
+def test_models_are_deployed_and_rolled_back(
+    run: Callable[..., Result], tiny_bundle_dir: Path, tmp_path: Path
+) -> None:
+    models = ("--models-dir", tmp_path / "models")
+    assert "Nothing is deployed" in run("models", *models).stdout
+    assert "tiny@1 is served" in run("deploy", tiny_bundle_dir, *models).stdout
+    assert "tiny@1" in run("models", *models).stdout
+    assert "STT_MODEL=demo is served again" in run("rollback", *models).stdout
+    assert isinstance(run("rollback", *models).exception, SttError)
+
+
+def test_a_key_is_its_entry_hashed(run: Callable[..., Result]) -> None:
+    import hashlib
+
+    lines = run("key", "åsa").exception, run("key", "asa").stdout.splitlines()
+    assert isinstance(lines[0], SttError)
+    key, entry = (line.split()[-1] for line in lines[1])
+    assert entry == f"asa:{hashlib.sha256(key.encode()).hexdigest()}"

@@ -1,0 +1,108 @@
+"""`whisper-sv up`: one line for every way it can fail, and nothing left behind."""
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from services.client.client import Client
+from tests.running_stack import RunningStack
+from tests.tiny_model import SENTENCE
+from tests.waiting import wait_until
+
+Speech = Callable[..., Path]
+
+
+def refused(stack: RunningStack) -> str:
+    """Wait for the end of an `up` that cannot start; return the line that says why."""
+    lines = [line for line in stack.read_rest() if line.startswith("error: ")]
+    assert stack.process.returncode == 1, stack.lines
+    assert len(lines) == 1, stack.lines
+    assert not any("Traceback" in line for line in stack.lines)
+    return lines[0]
+
+
+def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        line = refused(RunningStack(tmp_path, "demo", "--port", port))
+    assert f"127.0.0.1:{port}" in line
+    assert "--port" in line
+
+
+def test_a_data_folder_that_cannot_be_written_is_one_line(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert "--data-dir" in refused(RunningStack(tmp_path / "file" / "data", "demo"))
+
+
+def test_a_misspelt_setting_is_one_line(tmp_path: Path) -> None:
+    line = refused(RunningStack(tmp_path, "demo", STT_MAX_AUDIO="1"))
+    assert "did you mean STT_MAX_AUDIO_S?" in line
+
+
+@pytest.mark.slow
+def test_a_public_address_without_keys_is_one_line(tmp_path: Path, tiny_bundle_dir: Path) -> None:
+    line = refused(RunningStack(tmp_path, tiny_bundle_dir, "--host", "0.0.0.0"))
+    assert "STT_API_KEYS" in line
+
+
+@pytest.mark.slow
+def test_a_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    line = refused(RunningStack(tmp_path, tmp_path / "no-model"))
+    assert "no-model" in line
+
+
+@pytest.mark.slow
+def test_a_data_folder_serves_one_up(stack: RunningStack, tiny_bundle_dir: Path) -> None:
+    assert "Another `whisper-sv up`" in refused(RunningStack(stack.data_dir, tiny_bundle_dir))
+    assert httpx.get(f"{stack.url}/readyz").is_success
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_whatever_ends_it_nothing_is_left(
+    tmp_path: Path, tiny_bundle_dir: Path, speech: Speech, number: int
+) -> None:
+    running = RunningStack(tmp_path, tiny_bundle_dir)
+    url = running.wait_ready()
+    with Client(url) as client:
+        job = client.wait(client.submit(speech("hej")).id)
+    assert len(running.children()) == 3
+    status = running.stop(number)
+    assert status == (-signal.SIGKILL if number == signal.SIGKILL else 0)
+    # What was done is still there the next time.
+    again = RunningStack(tmp_path, tiny_bundle_dir)
+    with Client(again.wait_ready()) as client:
+        assert client.transcript(job.id).strip() == SENTENCE
+    again.stop()
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_replaced(
+    tmp_path: Path, tiny_bundle_dir: Path, speech: Speech
+) -> None:
+    running = RunningStack(tmp_path, tiny_bundle_dir)
+    try:
+        with Client(running.wait_ready()) as client:
+            for part in ("services.worker", "services.api", "redis-server"):
+                dead = running.children()[part].pid
+                os.kill(dead, signal.SIGKILL)
+                wait_until(
+                    lambda part=part, dead=dead: (
+                        running.children().get(part, psutil.Process()).pid
+                        not in (dead, os.getpid())
+                    ),
+                    timeout_s=60,
+                    what=f"another {part}",
+                )
+                done = client.wait(client.submit(speech("hej igen")).id)
+                assert done.status == "succeeded", done.error
+    finally:
+        running.stop()
