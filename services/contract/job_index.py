@@ -16,9 +16,8 @@ from services.contract.job_record import (
     job_key,
     owner_scope,
 )
-from services.contract.redis_client import text
+from services.contract.redis_client import redis_errors, text
 from services.contract.schema import Job, JobStatus, Seconds
-
 
 #: Id and creation time in microseconds, as a sorted set gives them.
 Row = tuple[bytes, float]
@@ -54,48 +53,59 @@ class BatchCounts:
 
 
 class JobIndex:
-    """Reads the indexes; job_scripts.py writes them."""
+    """The reading half of the job store; job_scripts.py writes the indexes."""
 
     def __init__(self, redis: Redis) -> None:
         """Keep the client."""
-        self._redis = redis
+        self.redis = redis
 
-    def page(
+    @redis_errors()
+    def list_jobs(
         self,
         owner: str | None,
         *,
-        status: JobStatus | None,
-        batch: str | None,
-        limit: int,
-        cursor: str | None,
+        status: JobStatus | None = None,
+        batch: str | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
     ) -> JobPage:
-        """Return up to `limit` jobs of a scope after the cursor, in O(log n + limit)."""
+        """Return jobs, newest first; `owner` None lists all owners'.
+
+        Raises:
+            InvalidRequestError: the cursor is not one that an earlier page gave.
+        """
         key = index_key(status, scope_of(owner, batch))
         rows = self._rows_after(key, limit + 1, cursor)
         next_cursor = cursor_of(rows[limit - 1]) if len(rows) > limit else None
         return JobPage(self._fetch(rows[:limit]), next_cursor)
 
+    @redis_errors()
     def batch(self, owner: str, name: str) -> BatchCounts:
-        """Count a batch; reads only its running jobs one by one."""
+        """Count a batch; reads only its running jobs one by one.
+
+        Raises:
+            BatchNotFoundError: no job of this owner carries the name.
+        """
         scope = batch_scope(owner, name)
         counts = self.count_by_status(scope)
         if not sum(counts.values()):
             raise BatchNotFoundError(f"There is no batch {name[:64]!r}.", param="name")
-        sums = self._redis.hgetall(f"stt:audio_ms:{scope}")
+        sums = self.redis.hgetall(f"stt:audio_ms:{scope}")
         audio_ms = {text(k): int(v) for k, v in sums.items()}
         ended_ms = sum(ms for s, ms in audio_ms.items() if JobStatus(s).is_terminal)
         done_s = ended_ms / 1000 + self._running_done_s(scope)
         return BatchCounts(name, counts, sum(audio_ms.values()) / 1000, done_s)
 
-    def count_by_status(self, scope: str) -> dict[JobStatus, int]:
-        """Count a scope in O(1)."""
-        pipe = self._redis.pipeline()
+    @redis_errors()
+    def count_by_status(self, scope: str = "all") -> dict[JobStatus, int]:
+        """Return how many jobs of a scope are in each state, in O(1)."""
+        pipe = self.redis.pipeline()
         for status in JobStatus:
             pipe.zcard(index_key(status, scope))
         return dict(zip(JobStatus, pipe.execute(), strict=True))
 
     def count_unfinished(self, owner: str) -> int:
-        """Count the jobs of an owner that wait or run, in O(1)."""
+        """Return how many jobs of an owner wait or run, in O(1)."""
         counts = self.count_by_status(owner_scope(owner))
         return sum(n for status, n in counts.items() if not status.is_terminal)
 
@@ -107,13 +117,13 @@ class JobIndex:
         which the loop covers.
         """
         if cursor is None:
-            first: object = self._redis.zrevrange(key, 0, limit - 1, withscores=True)
+            first: object = self.redis.zrevrange(key, 0, limit - 1, withscores=True)
             return cast(list[Row], first)
         score, last_id = parse_cursor(cursor)
         found: list[Row] = []
         offset, n_read = 0, 2 * limit
         while len(found) < limit and n_read == 2 * limit:
-            reply: object = self._redis.zrevrangebyscore(
+            reply: object = self.redis.zrevrangebyscore(
                 key, score, "-inf", start=offset, num=2 * limit, withscores=True
             )
             rows = cast(list[Row], reply)
@@ -124,15 +134,15 @@ class JobIndex:
 
     def _fetch(self, rows: list[Row]) -> list[Job]:
         """Read jobs in one round trip; one deleted meanwhile is left out."""
-        pipe = self._redis.pipeline(transaction=False)
+        pipe = self.redis.pipeline(transaction=False)
         for job_id, _ in rows:
             pipe.hgetall(job_key(text(job_id)))
         return [from_fields(fields) for fields in pipe.execute() if fields]
 
     def _running_done_s(self, scope: str) -> Seconds:
         """Sum the finished audio of a scope's running jobs: no more than workers have slots."""
-        running = self._redis.zrange(index_key(JobStatus.PROCESSING, scope), 0, -1)
-        pipe = self._redis.pipeline(transaction=False)
+        running = self.redis.zrange(index_key(JobStatus.PROCESSING, scope), 0, -1)
+        pipe = self.redis.pipeline(transaction=False)
         for job_id in cast(list[bytes], running):
             pipe.hmget(job_key(text(job_id)), "progress", "audio_ms")
         figures = pipe.execute()

@@ -19,7 +19,7 @@ from services.contract.errors import (
     JobNotFoundError,
     TranscriptExpiredError,
 )
-from services.contract.job_index import BatchCounts, JobIndex, JobPage
+from services.contract.job_index import JobIndex
 from services.contract.job_record import (
     attach_key,
     from_fields,
@@ -37,7 +37,6 @@ from services.contract.schema import (
     Job,
     JobStatus,
     Transcript,
-    TranscriptionOptions,
     WindowResult,
     utc_now,
 )
@@ -53,16 +52,18 @@ def new_job_id() -> str:
     return uuid4().hex
 
 
-class JobStore:
-    """Jobs in Redis. All methods raise QueueUnavailableError when Redis does not answer."""
+class JobStore(JobIndex, Resends):
+    """Jobs in Redis: their records here, lists and counts and resends from the bases.
+
+    All methods raise QueueUnavailableError when Redis does not answer.
+    """
 
     def __init__(self, redis: Redis, *, transcript_ttl_s: int, audio_ttl_s: int) -> None:
         """Prepare the scripts; nothing is sent yet."""
-        self.redis = redis
+        JobIndex.__init__(self, redis)
+        Resends.__init__(self, redis)
         self.transcript_ttl_s = transcript_ttl_s
         self.audio_ttl_s = audio_ttl_s
-        self._index = JobIndex(redis)
-        self._resends = Resends(redis)
         self._create = redis.register_script(job_scripts.CREATE)
         self._start = redis.register_script(job_scripts.START)
         self._add_window = redis.register_script(job_scripts.ADD_WINDOW)
@@ -229,68 +230,6 @@ class JobStore:
     def release_audio(self, job_id: str) -> None:
         """Let go of the recording of an ended job, which keeps its transcript."""
         self._release_audio(args=[job_id])
-
-    @redis_errors()
-    def list_jobs(
-        self,
-        owner: str | None,
-        *,
-        status: JobStatus | None = None,
-        batch: str | None = None,
-        limit: int = 20,
-        cursor: str | None = None,
-    ) -> JobPage:
-        """Return jobs, newest first; `owner` None lists all owners'.
-
-        Raises:
-            InvalidRequestError: the cursor is not one that an earlier page gave.
-        """
-        return self._index.page(owner, status=status, batch=batch, limit=limit, cursor=cursor)
-
-    @redis_errors()
-    def batch(self, owner: str, name: str) -> BatchCounts:
-        """Count the jobs of a batch.
-
-        Raises:
-            BatchNotFoundError: no job of this owner carries the name.
-        """
-        return self._index.batch(owner, name)
-
-    @redis_errors()
-    def count_unfinished(self, owner: str) -> int:
-        """Return how many jobs of an owner wait or run."""
-        return self._index.count_unfinished(owner)
-
-    @redis_errors()
-    def count_by_status(self) -> dict[JobStatus, int]:
-        """Return how many jobs of all owners are in each state."""
-        return self._index.count_by_status("all")
-
-    @redis_errors()
-    def find_attachable(
-        self, owner: str, sha256: str, options: TranscriptionOptions, max_age_s: float
-    ) -> Job | None:
-        """Return the job that the same request made before, so that a client's resend joins it.
-
-        It is under way, or succeeded not longer than `max_age_s` ago.
-        """
-        return self._resends.find(owner, sha256, options, max_age_s)
-
-    @redis_errors()
-    def claim_idempotency(self, owner: str, key: str, fingerprint: str, job_id: str) -> str | None:
-        """Tie an Idempotency-Key to a job id for 24 h; return the id it is tied to, if another.
-
-        Args:
-            fingerprint: hash of all that the request asks for.
-        Raises:
-            IdempotencyConflictError: the key came before with another fingerprint.
-        """
-        return self._resends.claim(owner, key, fingerprint, job_id)
-
-    @redis_errors()
-    def release_idempotency(self, owner: str, key: str) -> None:
-        """Free a key whose job could not be created after all."""
-        self._resends.release(owner, key)
 
     def _finish(
         self, job_id: str, execution_id: str, to: JobStatus, packed: bytes, fields: Args

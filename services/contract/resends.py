@@ -11,33 +11,44 @@ from redis import Redis
 from services.contract import job_scripts
 from services.contract.errors import IdempotencyConflictError
 from services.contract.job_record import attach_key, from_fields, job_key
-from services.contract.redis_client import text
+from services.contract.redis_client import redis_errors, text
 from services.contract.schema import Job, JobStatus, TranscriptionOptions, utc_now
 
 CLAIM_S = 24 * 3600
 
 
 class Resends:
-    """What earlier requests of an owner led to."""
+    """The part of the job store that knows what earlier requests of an owner led to."""
 
     def __init__(self, redis: Redis) -> None:
         """Prepare the script; nothing is sent yet."""
-        self._redis = redis
+        self.redis = redis
         self._claim = redis.register_script(job_scripts.CLAIM)
 
-    def find(
+    @redis_errors()
+    def find_attachable(
         self, owner: str, sha256: str, options: TranscriptionOptions, max_age_s: float
     ) -> Job | None:
-        """Return the newest equal job if it is under way or succeeded recently."""
-        job_id = self._redis.get(attach_key(owner, sha256, options))
-        fields = self._redis.hgetall(job_key(text(job_id))) if job_id else {}
+        """Return the job that the same request made before, so that a client's resend joins it.
+
+        It is under way, or succeeded not longer than `max_age_s` ago.
+        """
+        job_id = self.redis.get(attach_key(owner, sha256, options))
+        fields = self.redis.hgetall(job_key(text(job_id))) if job_id else {}
         if not fields:
             return None
         job = from_fields(fields)
         return job if is_attachable(job, max_age_s) else None
 
-    def claim(self, owner: str, key: str, fingerprint: str, job_id: str) -> str | None:
-        """Return the job that holds the key, or None after giving it to `job_id`."""
+    @redis_errors()
+    def claim_idempotency(self, owner: str, key: str, fingerprint: str, job_id: str) -> str | None:
+        """Tie an Idempotency-Key to a job id for 24 h; return the id it is tied to, if another.
+
+        Args:
+            fingerprint: hash of all that the request asks for.
+        Raises:
+            IdempotencyConflictError: the key came before with another fingerprint.
+        """
         args: list[str | float] = [fingerprint, job_id, CLAIM_S]
         held = [text(part) for part in self._claim(keys=[claim_key(owner, key)], args=args)]
         if held[0] != fingerprint:
@@ -47,9 +58,10 @@ class Resends:
             )
         return None if held[1] == job_id else held[1]
 
-    def release(self, owner: str, key: str) -> None:
-        """Free a key."""
-        self._redis.delete(claim_key(owner, key))
+    @redis_errors()
+    def release_idempotency(self, owner: str, key: str) -> None:
+        """Free a key whose job could not be created after all."""
+        self.redis.delete(claim_key(owner, key))
 
 
 def claim_key(owner: str, key: str) -> str:
