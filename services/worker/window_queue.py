@@ -25,6 +25,8 @@ class WindowQueue:
 
     def push(self, task: WindowTask, *, front: bool = False) -> None:
         """Add a window behind its job's others; `front` is for windows that go round again."""
+        if task.lane is Lane.BULK and not self._lanes[Lane.BULK]:
+            self._bulk_served_at = time.monotonic()
         tasks = self._lanes[task.lane].setdefault(task.job, deque())
         if front:
             tasks.appendleft(task)
@@ -76,5 +78,5 @@ class WindowQueue:
             jobs.move_to_end(task.job)
         else:
             del jobs[task.job]
-        if task.lane is Lane.BULK or not self._lanes[Lane.BULK]:
+        if task.lane is Lane.BULK:
             self._bulk_served_at = time.monotonic()

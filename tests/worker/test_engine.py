@@ -1,0 +1,253 @@
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.contract.errors import GpuMemoryError, TranscriptionError
+from services.contract.schema import Lane, TranscriptionOptions
+from services.worker import engine as engine_module
+from services.worker.audio import SAMPLE_RATE
+from services.worker.cost_model import CostModel
+from services.worker.decoding import Decoded, WindowTask, build_prompt
+from services.worker.engine import Engine, EngineLimits
+
+Samples = NDArray[np.float32]
+CALM = TranscriptionOptions(
+    beam_size=2,
+    compression_ratio_threshold=None,
+    log_prob_threshold=None,
+    no_speech_threshold=None,
+)
+
+
+def task(
+    engine: Engine, samples: Samples, options: TranscriptionOptions = CALM, job: str = "job"
+) -> WindowTask:
+    return WindowTask(
+        job=job,
+        lane=Lane.INTERACTIVE,
+        options=options,
+        features=engine.model.log_mel(samples),
+        n_frames=len(samples) // 160,
+        language="sv",
+        prompt=build_prompt(engine.model, "sv", options),
+    )
+
+
+def run(engine: Engine, tasks: list[WindowTask]) -> list[Decoded]:
+    with engine.preparing():
+        for each in tasks:
+            engine.submit(each)
+    return [each.future.result(60) for each in tasks]
+
+
+def clips(spoken: Samples, seconds: list[float]) -> list[Samples]:
+    starts = range(0, len(spoken) - 10 * SAMPLE_RATE, 4 * SAMPLE_RATE)
+    return [
+        spoken[start : start + int(s * SAMPLE_RATE)]
+        for start, s in zip(starts, seconds, strict=False)
+    ]
+
+
+def test_a_transcript_does_not_depend_on_its_neighbours(
+    babbling_engine: Engine, spoken: Samples
+) -> None:
+    heard = clips(spoken, [2.0, 2.5, 1.2, 2.2, 4.0, 1.7, 2.4, 0.9])
+    alone = [run(babbling_engine, [task(babbling_engine, clip)])[0] for clip in heard]
+    before = babbling_engine.statistics.n_batches
+    together = run(
+        babbling_engine, [task(babbling_engine, clip, job=str(i)) for i, clip in enumerate(heard)]
+    )
+    assert babbling_engine.statistics.n_batches - before < len(heard), "nothing was batched"
+    assert len({tuple(d.attempt.tokens) for d in alone}) > 4, "the model does not listen"
+    for one, other in zip(alone, together, strict=True):
+        assert one.attempt.tokens == other.attempt.tokens
+        assert one.attempt.avg_logprob == pytest.approx(other.attempt.avg_logprob, abs=1e-4)
+
+
+def test_windows_of_different_options_run_apart_and_each_gets_its_own(
+    babbling_engine: Engine, spoken: Samples
+) -> None:
+    clip = spoken[: 2 * SAMPLE_RATE]
+    variants = [
+        CALM,
+        CALM.model_copy(update={"beam_size": 1}),
+        CALM.model_copy(update={"initial_prompt": "Hej du glade."}),
+    ]
+    alone = [run(babbling_engine, [task(babbling_engine, clip, o)])[0] for o in variants]
+    together = run(babbling_engine, [task(babbling_engine, clip, o) for o in variants])
+    assert [d.attempt.tokens for d in together] == [d.attempt.tokens for d in alone]
+
+
+def test_a_suspicious_window_climbs_the_ladder_and_its_neighbour_does_not(
+    babbling_engine: Engine, spoken: Samples
+) -> None:
+    impossible = CALM.model_copy(update={"log_prob_threshold": 0.0})
+    first, second = spoken[: 2 * SAMPLE_RATE], spoken[SAMPLE_RATE : 3 * SAMPLE_RATE]
+    climbed, calm = run(
+        babbling_engine, [task(babbling_engine, first, impossible), task(babbling_engine, second)]
+    )
+    assert climbed.n_attempts == 6 and climbed.is_suspicious
+    assert calm.n_attempts == 1 and not calm.is_suspicious and calm.attempt.temperature == 0
+
+
+def test_the_likeliest_attempt_is_kept_when_all_are_suspicious(
+    babbling_engine: Engine, spoken: Samples
+) -> None:
+    impossible = CALM.model_copy(update={"log_prob_threshold": 0.0})
+    waiting = task(babbling_engine, spoken[: 2 * SAMPLE_RATE], impossible)
+    (decoded,) = run(babbling_engine, [waiting])
+    assert len(waiting.attempts) == 6
+    assert decoded.attempt.avg_logprob == max(a.avg_logprob for a in waiting.attempts)
+
+
+def test_a_second_round_does_not_encode_again(
+    babbling_engine: Engine, spoken: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_encoded = []
+    encode = babbling_engine.model.encode
+    monkeypatch.setattr(
+        babbling_engine.model, "encode", lambda f: (n_encoded.append(len(f)), encode(f))[1]
+    )
+    impossible = CALM.model_copy(update={"log_prob_threshold": 0.0})
+    run(babbling_engine, [task(babbling_engine, spoken[: 2 * SAMPLE_RATE], impossible)])
+    assert n_encoded == [1]
+
+
+def test_probable_silence_has_no_text(engine: Engine, spoken: Samples) -> None:
+    options = CALM.model_copy(update={"no_speech_threshold": 0.0})
+    (decoded,) = run(engine, [task(engine, spoken[: 2 * SAMPLE_RATE], options)])
+    assert decoded.segments == []
+
+
+def test_segments_end_within_their_window(babbling_engine: Engine, spoken: Samples) -> None:
+    for clip in clips(spoken, [0.02, 0.3, 1.6, 2.56, 3.0]):
+        (decoded,) = run(babbling_engine, [task(babbling_engine, clip)])
+        for segment in decoded.segments:
+            assert 0 <= segment.start <= segment.end <= len(clip) / SAMPLE_RATE + 0.01
+
+
+def test_words_are_aligned_inside_their_segments(engine: Engine, spoken: Samples) -> None:
+    options = CALM.model_copy(update={"word_timestamps": True})
+    decoded = run(engine, [task(engine, clip, options) for clip in clips(spoken, [2.0, 3.0, 5.0])])
+    for each in decoded:
+        (segment,) = each.segments
+        assert segment.words is not None
+        assert "".join(word.word for word in segment.words) == segment.text
+        starts = [word.start for word in segment.words]
+        assert starts == sorted(starts)
+        assert all(word.start <= word.end for word in segment.words)
+
+
+def test_a_canceled_window_is_not_decoded(engine: Engine, spoken: Samples) -> None:
+    clip = spoken[: 2 * SAMPLE_RATE]
+    before = engine.statistics.n_windows
+    with engine._changed:
+        waiting = [task(engine, clip), task(engine, clip)]
+        for each in waiting:
+            engine._queue.push(each)
+        waiting[0].future.cancel()
+        engine._changed.notify_all()
+    assert waiting[1].future.result(30).segments
+    assert engine.statistics.n_windows == before + 1
+
+
+def test_no_batch_is_predicted_to_exceed_the_budget(
+    open_engine: Callable[[Path], Engine], short_bundle_dir: Path, spoken: Samples
+) -> None:
+    costs = CostModel()
+    for _ in range(50):
+        costs.observe(300, 1, 1.0)
+        costs.observe(300, 4, 2.5)
+    engine = Engine.__new__(Engine)
+    engine._limits, engine._costs = EngineLimits(max_windows=8, budget_s=2.2), costs
+    key = task(open_engine(short_bundle_dir), spoken[: 2 * SAMPLE_RATE]).key
+    assert [engine._fits(key, n) for n in (1, 2, 3, 4, 5)] == [True, True, True, False, False]
+
+
+class Breaking:
+    """A CTranslate2 model that fails on loud windows."""
+
+    def __init__(self, whisper: Any, error: Exception) -> None:
+        self._whisper = whisper
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whisper, name)
+
+    def encode(self, features: Any) -> Any:
+        if np.array(features).max() > 2.5:
+            raise self._error
+        return self._whisper.encode(features)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("CUDA failed with error out of memory"), GpuMemoryError),
+        (RuntimeError("something else"), TranscriptionError),
+    ],
+)
+def test_a_window_that_fails_does_not_harm_its_neighbours(
+    error: Exception,
+    expected: type[Exception],
+    engine: Engine,
+    spoken: Samples,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine.model, "whisper", Breaking(engine.model.whisper, error))
+    clip = spoken[: 2 * SAMPLE_RATE]
+    bad = task(engine, clip)
+    bad.features = bad.features + 9
+    tasks = [task(engine, clip), bad, task(engine, clip)]
+    with engine.preparing():
+        for each in tasks:
+            engine.submit(each)
+    wait([each.future for each in tasks], 60)
+    assert tasks[0].future.result().segments and tasks[2].future.result().segments
+    assert isinstance(bad.future.exception(), expected)
+
+
+def test_a_batch_that_never_ends_is_noticed(
+    engine: Engine, spoken: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(engine_module, "_HANG_S", 0.05)
+    monkeypatch.setattr(engine_module, "_HANG_FACTOR", 0)
+    real = engine_module.run_batch
+
+    def stuck(model: Any, tasks: list[WindowTask]) -> list[WindowTask]:
+        release.wait(30)
+        return real(model, tasks)
+
+    monkeypatch.setattr(engine_module, "run_batch", stuck)
+    assert not engine.hangs()
+    waiting = task(engine, spoken[: 2 * SAMPLE_RATE])
+    engine.submit(waiting)
+    end = time.monotonic() + 10
+    while not engine.hangs() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert engine.hangs()
+    release.set()
+    assert waiting.future.result(30).segments
+    assert not engine.hangs()
+
+
+def test_a_closed_engine_takes_nothing(
+    settings: Any, short_bundle_dir: Path, spoken: Samples
+) -> None:
+    from services.contract import model_bundle
+    from services.worker.model_loader import load
+
+    model, costs = load(model_bundle.read(short_bundle_dir), settings)
+    engine = Engine(model, EngineLimits(8, 1.0), costs)
+    late = task(engine, spoken[: 2 * SAMPLE_RATE])
+    engine.close()
+    with pytest.raises(TranscriptionError):
+        engine.submit(late)

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from services.contract.schema import Lane, TranscriptionOptions
+from services.worker import window_queue
+from services.worker.decoding import BatchKey, WindowTask
+from services.worker.window_queue import WindowQueue
+
+
+def task(job: str, lane: Lane = Lane.INTERACTIVE, context: int = 600) -> WindowTask:
+    features = np.zeros((80, context), np.float32)
+    return WindowTask(job, lane, TranscriptionOptions(), features, context, "sv")
+
+
+def up_to(limit: int):  # type: ignore[no-untyped-def]
+    def fits(key: BatchKey, n_windows: int) -> bool:
+        return n_windows <= limit
+
+    return fits
+
+
+def jobs_of(batch: list[WindowTask]) -> list[str]:
+    return [task.job for task in batch]
+
+
+def test_jobs_take_turns() -> None:
+    queue = WindowQueue()
+    for job in ("a", "a", "a", "b", "c"):
+        queue.push(task(job))
+    assert jobs_of(queue.take(up_to(3))) == ["a", "b", "c"]
+    assert jobs_of(queue.take(up_to(3))) == ["a", "a"]
+    assert len(queue) == 0 and queue.take(up_to(3)) == []
+
+
+def test_a_long_job_does_not_keep_its_place() -> None:
+    queue = WindowQueue()
+    for job in ("a", "a", "b", "b"):
+        queue.push(task(job))
+    assert [jobs_of(queue.take(up_to(1))) for _ in range(4)] == [["a"], ["b"], ["a"], ["b"]]
+
+
+def test_interactive_goes_first_and_bulk_fills_up() -> None:
+    queue = WindowQueue()
+    for job, lane in (("slow", Lane.BULK), ("slow", Lane.BULK), ("quick", Lane.INTERACTIVE)):
+        queue.push(task(job, lane))
+    assert jobs_of(queue.take(up_to(2))) == ["quick", "slow"]
+
+
+def test_bulk_is_not_starved(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(window_queue.time, "monotonic", lambda: now)
+    queue = WindowQueue()
+    queue.push(task("done", Lane.BULK))
+    queue.take(up_to(1))
+    queue.push(task("slow", Lane.BULK))
+    taken = []
+    for _ in range(30):
+        queue.push(task("quick"))
+        taken += jobs_of(queue.take(up_to(1)))
+        now += 1
+    assert taken[0] == "quick" and "slow" in taken
+
+
+def test_a_batch_shares_one_key() -> None:
+    queue = WindowQueue()
+    for job, context in (("a", 600), ("b", 800), ("c", 600)):
+        queue.push(task(job, context=context))
+    assert jobs_of(queue.take(up_to(8))) == ["a", "c"]
+    assert jobs_of(queue.take(up_to(8))) == ["b"]
+
+
+def test_windows_that_go_round_again_come_first() -> None:
+    queue = WindowQueue()
+    first, again = task("a"), task("a")
+    queue.push(first)
+    queue.push(again, front=True)
+    assert queue.take(up_to(1)) == [again]
+
+
+def test_drain_returns_everything() -> None:
+    queue = WindowQueue()
+    queue.push(task("a"))
+    queue.push(task("b", Lane.BULK))
+    assert sorted(jobs_of(queue.drain())) == ["a", "b"]
+    assert len(queue) == 0

@@ -1,0 +1,76 @@
+import tracemalloc
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.contract.schema import TranscriptionOptions
+from services.worker.audio import SAMPLE_RATE
+from services.worker.vad import SpeechChunk
+from services.worker.windows import WINDOW_SAMPLES, Window, cut_windows
+
+Samples = NDArray[np.float32]
+
+
+def blocks(samples: Samples, n_samples: int = 160_000) -> Iterator[Samples]:
+    for start in range(0, len(samples), n_samples):
+        yield samples[start : start + n_samples]
+
+
+@pytest.mark.parametrize("vad_filter", [True, False])
+def test_windows_hold_what_their_chunks_say(spoken: Samples, vad_filter: bool) -> None:
+    options = TranscriptionOptions(vad_filter=vad_filter)
+    windows = list(cut_windows(blocks(spoken), options))
+    assert [window.index for window in windows] == list(range(len(windows)))
+    assert len(windows) > 1
+    for window in windows:
+        assert len(window.samples) <= WINDOW_SAMPLES
+        parts = [spoken[chunk.start : chunk.end] for chunk in window.chunks]
+        assert np.array_equal(window.samples, np.concatenate(parts))
+
+
+def test_windows_do_not_depend_on_how_the_audio_arrives(spoken: Samples) -> None:
+    options = TranscriptionOptions()
+    whole = [window.chunks for window in cut_windows([spoken], options)]
+    pieces = [window.chunks for window in cut_windows(blocks(spoken, 7_777), options)]
+    assert whole == pieces
+
+
+def test_without_vad_nothing_is_lost_and_cuts_are_quiet(spoken: Samples) -> None:
+    windows = list(cut_windows(blocks(spoken), TranscriptionOptions(vad_filter=False)))
+    assert np.array_equal(np.concatenate([window.samples for window in windows]), spoken)
+    cut = windows[0].chunks[-1].end
+    around = np.abs(spoken[cut - 800 : cut + 800]).mean()
+    assert around < np.abs(spoken).mean() / 3
+
+
+def test_times_go_back_over_the_silence_that_was_cut() -> None:
+    second = SAMPLE_RATE
+    chunks = (SpeechChunk(10 * second, 12 * second), SpeechChunk(20 * second, 23 * second))
+    window = Window(0, np.zeros(5 * second, np.float32), chunks)
+    assert window.in_recording(0.5, 1.5) == (10.5, 11.5)
+    assert window.in_recording(2.5, 3.0) == (20.5, 21.0)
+    assert window.in_recording(1.0, 2.0) == (11.0, 12.0), "an end on the border stays before it"
+    assert window.in_recording(1.5, 2.2) == (11.5, 20.2)
+    start, end = window.in_recording(1.8, 2.1, as_one=True)
+    assert end - start == pytest.approx(0.3), "a word never spans the silence"
+    assert window.in_recording(4.5, 9.0) == (22.5, 23.0), "never past the end"
+    assert (window.start, window.end) == (10, 23)
+
+
+def test_memory_stays_flat_over_a_long_recording(spoken: Samples) -> None:
+    def long_recording() -> Iterator[Samples]:
+        for _ in range(60):
+            yield from blocks(spoken)
+
+    def peak(stop_after: int) -> int:
+        tracemalloc.start()
+        for window in cut_windows(long_recording(), TranscriptionOptions(vad_filter=False)):
+            if window.index >= stop_after:
+                break
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    assert peak(25) < peak(3) + 5_000_000
