@@ -23,7 +23,7 @@ from services.contract.schema import Seconds
 
 logger = logging.getLogger(__name__)
 
-#: Enough to keep two slow looks from holding up the rest.
+#: At most so many at once: enough to keep two slow looks from holding up the rest.
 N_PROCESSES = 3
 COMMAND = (sys.executable, "-m", "services.api.probe_process")
 
@@ -42,9 +42,8 @@ class Probe:
         self._idle: queue.SimpleQueue[_ProbeProcess] = queue.SimpleQueue()
 
     def start(self) -> None:
-        """Start the processes, so that no request waits for one to import its libraries."""
-        for _ in range(N_PROCESSES):
-            self._idle.put(_ProbeProcess(self._command))
+        """Start one process, so that no request waits for it to import its libraries."""
+        self._idle.put(_ProbeProcess(self._command))
 
     async def duration(self, key: str, n_bytes: int) -> Seconds:
         """Return the duration of a stored recording.
@@ -71,17 +70,23 @@ class Probe:
 
     @contextmanager
     def _borrowed(self) -> Iterator["_ProbeProcess"]:
-        process = self._replaced_if_dead(self._idle.get())
+        """Take an idle process, or start one: the limiter keeps them to N_PROCESSES."""
+        process = self._take_idle() or _ProbeProcess(self._command)
         try:
             yield process
         finally:
-            self._idle.put(self._replaced_if_dead(process))
+            if process.is_alive():
+                self._idle.put(process)
+            else:
+                logger.warning("a probe process was lost")
 
-    def _replaced_if_dead(self, process: "_ProbeProcess") -> "_ProbeProcess":
-        if process.is_alive():
-            return process
-        logger.warning("a probe process was replaced")
-        return _ProbeProcess(self._command)
+    def _take_idle(self) -> "_ProbeProcess | None":
+        with suppress(queue.Empty):
+            while True:
+                process = self._idle.get_nowait()
+                if process.is_alive():
+                    return process
+        return None
 
 
 class _ProbeProcess:

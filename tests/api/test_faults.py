@@ -1,0 +1,162 @@
+"""When parts fail under the API: Redis away, store full, a restart; and two APIs at once."""
+
+import errno
+import json
+import os
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.contract import recording_files
+from tests.api.recordings import wav
+from tests.api.running_api import RunningApi
+from tests.api.scripted_worker import ScriptedWorker
+from tests.api.test_jobs import create, ended, events_of
+from tests.redis_server import RedisServer
+
+
+def test_without_redis_uploads_are_503_and_leave_nothing(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    with RunningApi(redis_server.url, tmp_path) as api, api.client() as client:
+        create(client)
+        redis_server.kill()
+        answer = client.post("/v1/jobs", files={"file": ("a.wav", wav(), "audio/wav")})
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "queue_unavailable"
+        assert answer.headers["x-should-retry"] == "true"
+        assert answer.headers["retry-after"]
+        assert len(api.stored()) == 1
+        assert client.get("/healthz").status_code == 200
+        ready = client.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["checks"]["redis"] == "queue_unavailable"
+        assert "stt_redis_up 0.0" in client.get("/metrics").text
+        redis_server.start()
+        assert client.get("/readyz").status_code == 200
+        create(client)
+
+
+def test_events_and_waiting_calls_survive_a_restart_of_redis(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    with (
+        RunningApi(redis_server.url, tmp_path) as api,
+        api.client() as client,
+        api.client() as other,
+    ):
+        job = create(client).json()
+        texts: list[str] = []
+
+        def wait() -> None:
+            files = {"file": ("b.wav", wav(0.5), "audio/wav")}
+            answer = other.post("/v1/audio/transcriptions", files=files)
+            texts.append(answer.json()["text"])
+
+        waiting = threading.Thread(target=wait)
+        with client.stream("GET", job["links"]["events"]) as stream:
+            events = events_of(stream.iter_lines())
+            next(events)
+            waiting.start()
+            while len(api.app.state.service.jobs.list_jobs(None).jobs) < 2:
+                continue
+            redis_server.restart()
+            with ScriptedWorker(redis_server.url):
+                last = list(events)[-1]
+                waiting.join(timeout=30)
+    assert last[1] == "done"
+    assert last[2]["status"] == "succeeded"
+    assert texts and texts[0].startswith("Hej")
+
+
+def test_events_go_on_at_a_restarted_api(redis_url: str, tmp_path: Path) -> None:
+    with ScriptedWorker(redis_url) as worker:
+        worker.gate.clear()
+        with RunningApi(redis_url, tmp_path) as api, api.client() as client:
+            job = create(client).json()
+            # The first window is told, then the API goes away under the reader.
+            worker.on_window = lambda job, index: worker.gate.clear()
+            worker.gate.set()
+            seen = []
+            with client.stream("GET", job["links"]["events"]) as stream:
+                for event in events_of(stream.iter_lines()):
+                    seen.append(event)
+                    if event[1] == "segments":
+                        break
+        worker.on_window = lambda job, index: None
+        worker.gate.set()
+        with RunningApi(redis_url, tmp_path) as api, api.client() as client:
+            headers = {"Last-Event-ID": seen[-1][0]}
+            with client.stream("GET", job["links"]["events"], headers=headers) as stream:
+                rest = list(events_of(stream.iter_lines()))
+    told = [data["window"] for _, name, data in seen + rest if name == "segments"]
+    assert told == [0, 1]
+    assert rest[-1][1] == "done"
+
+
+def test_two_apis_tell_the_right_clients(redis_url: str, tmp_path: Path) -> None:
+    with (
+        ScriptedWorker(redis_url),
+        RunningApi(redis_url, tmp_path) as one,
+        RunningApi(redis_url, tmp_path) as two,
+        one.client() as a,
+        two.client() as b,
+    ):
+        jobs = [create(client).json() for client in (a, b) for _ in range(5)]
+        # Everybody asks at the process that did not take the job.
+        results = [ended(b if i < 5 else a, job["id"]) for i, job in enumerate(jobs)]
+    assert [r["id"] for r in results] == [j["id"] for j in jobs]
+    assert {r["status"] for r in results} == {"succeeded"}
+
+
+class FullFile(recording_files.LocalFile):
+    """A disk that has room for the name of the file and no more."""
+
+    def write(self, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("n_seconds", [1, 120])
+def test_a_full_store_is_507_and_nothing_is_half_written(
+    api: RunningApi, client: httpx.Client, monkeypatch: pytest.MonkeyPatch, n_seconds: int
+) -> None:
+    monkeypatch.setattr("services.contract.audio_store.LocalFile", FullFile)
+    answer = client.post("/v1/jobs", files={"file": ("a.wav", wav(n_seconds), "audio/wav")})
+    assert answer.status_code == 507
+    assert answer.json()["error"]["code"] == "store_full"
+    assert api.stored() == []
+    assert client.get("/readyz").json()["checks"]["audio_store"] == "store_full"
+
+
+def test_an_unwritable_store_is_503(api: RunningApi, client: httpx.Client) -> None:
+    api.folder.rmdir()
+    api.folder.write_text("not a folder")
+    answer = client.post("/v1/jobs", files={"file": ("a.wav", wav(), "audio/wav")})
+    assert answer.status_code in (503, 410), answer.text
+    assert answer.json()["error"]["code"] == "audio_store_unavailable"
+    assert client.get("/readyz").status_code == 503
+
+
+def test_a_required_worker_is_asked_for(redis_url: str, tmp_path: Path) -> None:
+    with RunningApi(redis_url, tmp_path, ready_requires_worker=True) as api:
+        with api.client() as client:
+            assert client.get("/readyz").json()["checks"]["worker"] == "no_worker"
+            with ScriptedWorker(redis_url):
+                assert client.get("/readyz").status_code == 200
+
+
+def test_the_log_has_no_text_and_no_query(
+    client: httpx.Client, worker: ScriptedWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="services")
+    worker.spoken = (" Hemligt",)
+    params = {"prompt": "Hemligt", "filename": "Hemligt.wav"}
+    headers = {"content-type": "audio/wav"}
+    job = client.post("/v1/jobs", params=params, content=wav(), headers=headers).json()
+    ended(client, job["id"])
+    client.get(job["links"]["transcript"])
+    lines = [json.dumps(vars(record), default=str) for record in caplog.records]
+    assert any("/v1/jobs" in line for line in lines)
+    assert not [line for line in lines if "Hemligt" in line]

@@ -1,0 +1,123 @@
+"""Calls that wait: hanging up, coming back, giving up."""
+
+import socket
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+
+from services.contract.job_store import JobStore
+from services.contract.schema import JobStatus
+from tests.api.recordings import wav
+from tests.api.running_api import RunningApi
+from tests.api.scripted_worker import ScriptedWorker
+from tests.waiting import wait_until
+
+ROUTE = "/v1/audio/transcriptions"
+
+
+@pytest.fixture
+def jobs(redis_client: Redis) -> JobStore:
+    return JobStore(redis_client, transcript_ttl_s=600, audio_ttl_s=600)
+
+
+def only_job(jobs: JobStore) -> str:
+    """The id of the one job, once it is there."""
+    wait_until(lambda: bool(jobs.list_jobs(None).jobs), timeout_s=10, what="the job")
+    (job,) = jobs.list_jobs(None).jobs
+    return job.id
+
+
+def hang_up_on(api: RunningApi, jobs: JobStore, stream: str = "false") -> str:
+    """Send a recording, wait for its job, and hang up; return the job's id."""
+    part = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+    body = part % (b"stream", stream.encode()) + part % (b"file", wav()) + b"--b--\r\n"
+    head = f"POST {ROUTE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    with socket.create_connection(("127.0.0.1", api.port)) as connection:
+        connection.sendall(
+            head.encode() + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + body
+        )
+        job_id = only_job(jobs)
+        if stream == "true":
+            answer = b""
+            while b"ping" not in answer:
+                answer += connection.recv(65536)
+    return job_id
+
+
+@pytest.mark.parametrize("stream", ["false", "true"])
+def test_a_job_that_nobody_waits_for_is_canceled(
+    redis_url: str, tmp_path: Path, jobs: JobStore, stream: str
+) -> None:
+    with RunningApi(redis_url, tmp_path, orphan_grace_s=0.3) as api:
+        job_id = hang_up_on(api, jobs, stream)
+        wait_until(
+            lambda: jobs.get(job_id).status is JobStatus.CANCELED, timeout_s=10, what="the cancel"
+        )
+
+
+def test_who_comes_back_meets_the_running_job(
+    redis_url: str, tmp_path: Path, jobs: JobStore, worker: ScriptedWorker
+) -> None:
+    worker.gate.clear()
+    # The second try goes to another API process, as behind a load balancer.
+    with (
+        RunningApi(redis_url, tmp_path, orphan_grace_s=1.0) as api,
+        RunningApi(redis_url, tmp_path, orphan_grace_s=1.0) as other,
+        other.client() as client,
+    ):
+        job_id = hang_up_on(api, jobs)
+        answers: list[httpx.Response] = []
+        files = {"file": ("a.wav", wav(), "audio/wav")}
+        again = threading.Thread(target=lambda: answers.append(client.post(ROUTE, files=files)))
+        again.start()
+        again.join(timeout=2.5)
+        assert jobs.get(job_id).status is JobStatus.PROCESSING, "canceled though somebody waits"
+        worker.gate.set()
+        again.join(timeout=20)
+    assert answers[0].headers["x-job-id"] == job_id
+    assert answers[0].json()["text"].startswith("Hej")
+    assert worker.done == [job_id]
+
+
+def test_a_job_of_its_own_is_not_canceled_by_one_that_waited_for_it(
+    redis_url: str, tmp_path: Path, jobs: JobStore
+) -> None:
+    with RunningApi(redis_url, tmp_path, orphan_grace_s=0.2) as api, api.client() as client:
+        made = client.post("/v1/jobs", files={"file": ("a.wav", wav(), "audio/wav")}).json()
+        assert hang_up_on(api, jobs) == made["id"]
+        watched = hang_up_on(api, jobs)
+        with pytest.raises(AssertionError, match="in vain"):
+            wait_until(
+                lambda: jobs.get(watched).status is not JobStatus.QUEUED, timeout_s=1, what="an end"
+            )
+
+
+def test_a_call_waits_only_so_long_and_the_job_goes_on(
+    redis_url: str, tmp_path: Path, jobs: JobStore
+) -> None:
+    with RunningApi(redis_url, tmp_path, wait_timeout_s=0.5) as api, api.client() as client:
+        answer = client.post(ROUTE, files={"file": ("a.wav", wav(), "audio/wav")})
+    assert answer.status_code == 500
+    error = answer.json()["error"]
+    assert error["code"] == "transcription_timeout"
+    assert only_job(jobs) in error["message"]
+    assert answer.headers["x-should-retry"] == "false"
+
+
+def test_canceling_a_job_answers_the_call_that_waits(
+    api: RunningApi, jobs: JobStore, client: httpx.Client
+) -> None:
+    answers: list[httpx.Response] = []
+    files = {"file": ("a.wav", wav(), "audio/wav")}
+    waiting = threading.Thread(target=lambda: answers.append(client.post(ROUTE, files=files)))
+    waiting.start()
+    job_id = only_job(jobs)
+    with api.client() as other:
+        other.post(f"/v1/jobs/{job_id}/cancel")
+    waiting.join(timeout=20)
+    assert answers[0].status_code == 409
+    assert answers[0].json()["error"]["code"] == "job_canceled"
+    assert answers[0].headers["x-should-retry"] == "false"
