@@ -164,12 +164,15 @@ return 1
 """
 )
 
-#: ARGV: id -> number of worker deaths. Counts once per run: a waiting job has no worker to lose.
+#: ARGV: id, execution id or '' -> number of worker deaths, or 0 when another run holds the job by
+#: now. Counts once per run: a waiting job has no worker to lose.
 ABANDON: Final = (
     _PRELUDE
     + """
-local id = ARGV[1]
-if redis.call('HGET', job_key(id), 'status') == 'processing' then
+local id, execution = ARGV[1], ARGV[2]
+local f = redis.call('HMGET', job_key(id), 'status', 'execution_id')
+if f[1] == 'processing' then
+  if execution ~= '' and f[2] ~= execution then return 0 end
   redis.call('HINCRBY', job_key(id), 'abandoned', 1)
   redis.call('HSET', job_key(id), 'status', 'queued')
   index(id, 'processing', 'queued')

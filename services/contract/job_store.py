@@ -161,9 +161,14 @@ class JobStore(JobIndex, Resends):
         return bool(self._release(args=[job_id, execution_id]))
 
     @redis_errors()
-    def abandon(self, job_id: str) -> int:
-        """Record that a worker died over the job, which waits again; return how many did."""
-        return int(self._abandon(args=[job_id]))
+    def abandon(self, job_id: str, execution_id: str | None = None) -> int:
+        """Record that a worker died over the job, which waits again; return how many did.
+
+        Args:
+            execution_id: the run that died. If another one holds the job by now, nothing happens
+                and the answer is 0: somebody else saw the death first.
+        """
+        return int(self._abandon(args=[job_id, execution_id or ""]))
 
     @redis_errors()
     def cancel(self, job_id: str) -> Job:

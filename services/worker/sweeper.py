@@ -112,7 +112,7 @@ class Sweeper:
 
     def _abandoned(self, queue: Queue, entry: str) -> None:
         job_id, _, execution_id = entry.partition(":")
-        n_deaths = self._store.abandon(job_id)
+        n_deaths = self._store.abandon(job_id, execution_id)
         verdict = self._verdict(job_id, n_deaths)
         if verdict is not None:
             self._store.fail(job_id, None, ErrorInfo(code=verdict.code, message=verdict.message))

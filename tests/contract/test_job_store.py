@@ -169,6 +169,17 @@ def test_abandon_counts_each_dead_run_once(store: JobStore) -> None:
     assert store.get(job.id).abandoned == 2
 
 
+def test_abandon_of_a_run_that_was_replaced_leaves_the_new_one_alone(store: JobStore) -> None:
+    job = make_job()
+    store.create(job)
+    store.start(job.id, "r1", "b")
+    assert store.abandon(job.id, "r1") == 1
+    store.start(job.id, "r2", "b")
+    assert store.abandon(job.id, "r1") == 0, "a second sweeper comes late"
+    assert store.add_window(job.id, "r2", "v", window(0), 0.5)
+    assert store.abandon(job.id, "r2") == 2
+
+
 def test_canceled_and_deleted_jobs_are_told_in_one_read(store: JobStore) -> None:
     kept, canceled, deleted = make_job(), make_job(), make_job()
     for job in (kept, canceled, deleted):
