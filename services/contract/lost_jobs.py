@@ -17,7 +17,7 @@ from services.contract.schema import ErrorInfo, Job, JobStatus
 LOST_KEY = "stt:lost"
 #: A job is lost only if two sweeps in a row find it so: its API process may be between two lines.
 MEMORY_S = 600
-MOST_ATTEMPTS = 10
+MOST_DEATHS = 10
 KNOWN = {status.value for status in (RqStatus.QUEUED, RqStatus.STARTED, RqStatus.SCHEDULED)}
 
 
@@ -31,7 +31,7 @@ def requeue_lost(store: JobStore, queue: JobQueue) -> int:
 
 @redis_errors()
 def find_lost(store: JobStore, queue: JobQueue) -> set[str]:
-    """Return unfinished jobs without a live record in RQ, in three round trips."""
+    """Return unfinished jobs without a live record in RQ, in a few round trips."""
     ids: list[str] = []
     for status in (JobStatus.QUEUED, JobStatus.PROCESSING):
         rows = cast(list[bytes], store.redis.zrange(index_key(status, "all"), 0, -1))
@@ -58,9 +58,9 @@ def confirmed(store: JobStore, lost: set[str]) -> set[str]:
 
 
 def requeue(job: Job, store: JobStore, queue: JobQueue) -> None:
-    """Put one job back, unless it was started so often that something is wrong with it."""
-    if job.attempt >= MOST_ATTEMPTS:
-        message = f"The job was started {job.attempt} times and never ended."
+    """Put one job back, unless it was lost so often that something is wrong with it."""
+    if job.abandoned >= MOST_DEATHS:
+        message = f"Workers lost the job {job.abandoned} times; send it again."
         store.fail(job.id, None, ErrorInfo(code="worker_lost", message=message))
         return
     store.abandon(job.id)

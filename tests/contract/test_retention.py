@@ -13,7 +13,7 @@ from services.contract.audio_store import AudioStore, new_key
 from services.contract.errors import AudioStoreError, JobNotFoundError
 from services.contract.job_queue import JobQueue
 from services.contract.job_store import JobStore
-from services.contract.lost_jobs import MOST_ATTEMPTS
+from services.contract.lost_jobs import MOST_DEATHS
 from services.contract.redis_client import connect
 from services.contract.retention import SweepCounts, erase, sweep
 from services.contract.schema import AudioRef, Job, JobStatus, TranscriptionOptions
@@ -247,12 +247,25 @@ def test_job_that_rq_gave_up_is_enqueued_again(
     assert queue.position(job) == 1
 
 
+def test_job_that_a_worker_holds_is_not_lost(
+    store: JobStore, queue: JobQueue, audio: AudioStore
+) -> None:
+    job = recorded(audio, store)
+    store.start(job.id, "r", "m")
+    registry = queue.queues[job.lane].started_job_registry
+    queue.redis.zadd(registry.key, {f"{job.id}:r": time.time() + 60})
+    for _ in range(3):
+        assert swept(store, queue, audio).requeued == 0
+    assert store.add_window(job.id, "r", "v", window(0), 0.5)
+
+
 def test_job_that_is_lost_again_and_again_fails(
     store: JobStore, queue: JobQueue, audio: AudioStore
 ) -> None:
     job = recorded(audio, store)
-    for attempt in range(MOST_ATTEMPTS):
-        store.start(job.id, f"r{attempt}", "m")
+    for number in range(MOST_DEATHS):
+        store.start(job.id, f"r{number}", "m")
+        store.abandon(job.id)
     for _ in range(2):
         swept(store, queue, audio)
     error = store.get(job.id).error
