@@ -72,7 +72,6 @@ def fetch_from_hub(model: str, cache_dir: Path | None = None) -> ModelBundle:
 
 
 def _snapshot(repo: str, revision: str | None, cache_dir: Path | None) -> Path:
-    import httpx
     import huggingface_hub
     from huggingface_hub import errors
 
@@ -87,7 +86,8 @@ def _snapshot(repo: str, revision: str | None, cache_dir: Path | None) -> Path:
         raise ModelBundleError(
             f"the hub has no model {repo}, or it is private or gated: check the name, set HF_TOKEN"
         ) from error
-    except (OSError, httpx.HTTPError, ValueError) as error:
+    # HTTPError is that of the hub client's HTTP library, which is not the same in all versions.
+    except (OSError, errors.HTTPError, ValueError) as error:  # type: ignore[attr-defined]
         raise ModelBundleError(
             f"cannot fetch {repo} from the hub and it is not in the cache: {_first_line(error)}; "
             "check the network, or set STT_MODEL to a local directory or `demo`"

@@ -71,8 +71,8 @@ def _is_checkpoint(path: Path) -> bool:
 
 def _download_checkpoint(model: str) -> Path | None:
     """Fetch a transformers repository; None if the hub has none, so that the first error holds."""
-    import httpx
     import huggingface_hub
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
 
     repo, _, revision = model.partition("@")
     try:
@@ -82,6 +82,6 @@ def _download_checkpoint(model: str) -> Path | None:
                 repo, revision=revision or None, allow_patterns=patterns
             )
         )
-    except (OSError, httpx.HTTPError, ValueError):
+    except (OSError, HTTPError, ValueError):
         return None
     return path if _is_checkpoint(path) else None
