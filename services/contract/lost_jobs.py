@@ -40,9 +40,13 @@ def find_lost(store: JobStore, queue: JobQueue) -> set[str]:
     for job_id in ids:
         pipe.hget(queue.record_key(job_id), "status")
     states = pipe.execute()
-    return {
-        i for i, state in zip(ids, states, strict=True) if not state or text(state) not in KNOWN
+    lost = {
+        job_id
+        for job_id, state in zip(ids, states, strict=True)
+        if not state or text(state) not in KNOWN
     }
+    # A run that lost its lease may have ended RQ's record while another one holds the job.
+    return lost - queue.started_ids() if lost else lost
 
 
 @redis_errors()
