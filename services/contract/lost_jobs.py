@@ -4,10 +4,12 @@ A process that dies between recording a job and enqueueing it leaves one, and so
 in which Redis lost its last second. They are put back, with their checkpoints.
 """
 
+from contextlib import suppress
 from typing import cast
 
 from rq.job import JobStatus as RqStatus
 
+from services.contract.errors import JobNotFoundError
 from services.contract.job_index import index_key
 from services.contract.job_queue import JobQueue
 from services.contract.job_store import JobStore
@@ -25,7 +27,8 @@ def requeue_lost(store: JobStore, queue: JobQueue) -> int:
     """Put lost jobs back into their lane; return how many."""
     lost = confirmed(store, find_lost(store, queue))
     for job_id in lost:
-        requeue(store.get(job_id), store, queue)
+        with suppress(JobNotFoundError):  # somebody deleted it meanwhile
+            requeue(store.get(job_id), store, queue)
     return len(lost)
 
 

@@ -59,18 +59,23 @@ def sweep(store: JobStore, queue: JobQueue, audio: AudioStore) -> SweepCounts | 
     """Delete what is due and requeue what got lost; None if another process just did.
 
     Call it every minute from any process: together they sweep once per SWEEP_EVERY_S.
+
+    Raises:
+        AudioStoreError: the store does not answer; what is due stays due.
     """
     if not is_due(store, "sweep", SWEEP_EVERY_S):
         return None
     release_due_audio(store)
     n_jobs = delete_due_jobs(store, queue)
-    n_recordings = delete_doomed(doomed_keys(store), store, audio)
+    n_requeued = requeue_lost(store, queue)
     if is_due(store, "rewrite", REWRITE_EVERY_S):
         rewrite_after_deletes(store.redis)
+    # A store that does not answer raises here, when all that needs only Redis is done.
+    n_recordings = delete_doomed(doomed_keys(store), store, audio)
     n_orphans = 0
     if is_due(store, "orphans", ORPHANS_EVERY_S):
         n_orphans = delete_orphans(store, audio) + audio.sweep_unfinished(ORPHAN_AGE_S)
-    return SweepCounts(n_recordings, n_jobs, n_orphans, requeue_lost(store, queue))
+    return SweepCounts(n_recordings, n_jobs, n_orphans, n_requeued)
 
 
 @redis_errors()

@@ -183,6 +183,26 @@ def test_text_expires_in_redis_even_if_nobody_sweeps(
     assert 0 < redis_client.ttl(f"stt:windows:{job.id}") <= store.transcript_ttl_s
 
 
+def test_store_that_is_away_does_not_keep_jobs_from_being_deleted_and_requeued(
+    store: JobStore, queue: JobQueue, audio: AudioStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, lost = recorded(audio, store), recorded(audio, store)
+    run(store, old)
+    swept(store, queue, audio)
+    make_older(store, old, store.transcript_ttl_s + 1)
+
+    def broken(_: str) -> None:
+        raise AudioStoreError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(audio, "delete", broken)
+        with pytest.raises(AudioStoreError):
+            swept(store, queue, audio)
+    assert store.canceled([old.id]) == {old.id}
+    assert queue.position(lost) == 1
+    assert swept(store, queue, audio).recordings == 1
+
+
 def test_only_one_process_sweeps_at_a_time(
     store: JobStore, queue: JobQueue, audio: AudioStore, redis_client: Redis
 ) -> None:
