@@ -47,9 +47,10 @@ class KeyRing:
         """
         entries = [e.strip() for e in settings.api_keys.get_secret_value().split(",")]
         keys = [_parse(entry, place) for place, entry in enumerate(entries, 1) if entry]
-        if not keys and not settings.allow_no_keys and not is_loopback(settings.host):
+        host = settings.published_host or settings.host
+        if not keys and not settings.allow_no_keys and not is_loopback(host):
             raise SettingsError(
-                f"{settings.host} can be reached from other machines: set STT_API_KEYS (make one "
+                f"{host} can be reached from other machines: set STT_API_KEYS (make one "
                 "with `whisper-sv key NAME`), or STT_ALLOW_NO_KEYS=true if something else checks "
                 "callers"
             )
