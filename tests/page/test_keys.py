@@ -1,0 +1,75 @@
+"""The page in front of a service that wants a key, and in places that browsers distrust."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from services.client.key_command import make_key
+from tests.page.conftest import FOREIGN_HOST, Visitor
+from tests.running_stack import RunningStack
+from tests.tiny_model import SENTENCE
+
+pytestmark = pytest.mark.browser
+KEY, ENTRY = make_key("tester")
+
+
+@pytest.fixture(scope="module")
+def locked_stack(
+    tmp_path_factory: pytest.TempPathFactory, tiny_bundle_dir: Path
+) -> Iterator[RunningStack]:
+    """A stack on all addresses that wants KEY."""
+    folder = tmp_path_factory.mktemp("locked")
+    running = RunningStack(folder, tiny_bundle_dir, "--host", "0.0.0.0", STT_API_KEYS=ENTRY)
+    try:
+        running.wait_ready()
+        yield running
+    finally:
+        running.stop()
+
+
+def test_a_key_is_asked_for_once_and_kept_for_the_tab(
+    visitor: Visitor, locked_stack: RunningStack, speech: Callable[..., Path]
+) -> None:
+    page = visitor.open(locked_stack.url)
+    page.fill("#key", "stt_wrong")
+    page.keyboard.press("Enter")
+    expect(page.locator("#key-wrong")).to_be_visible()
+    page.fill("#key", KEY)
+    page.keyboard.press("Enter")
+    page.set_input_files("#files", str(speech("hej")))
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    expect(page.locator("#audio")).to_have_attribute("src", re.compile("^blob:"))
+    page.click("#play")
+    expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")
+    assert KEY not in page.evaluate("JSON.stringify(localStorage) + location.href")
+    page.reload()
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    expect(page.locator("#key-dialog")).not_to_be_visible()
+    # Another tab does not know the key.
+    expect(visitor.open(locked_stack.url).locator("#key-dialog")).to_be_visible()
+
+
+def test_without_a_key_the_page_says_so_and_asks_again(
+    visitor: Visitor, locked_stack: RunningStack
+) -> None:
+    page = visitor.open(locked_stack.url)
+    page.click("#key-later")
+    expect(page.locator("#trouble")).to_contain_text("key")
+    page.click("#key-button")
+    page.fill("#key", KEY)
+    page.click("text=Use this key")
+    expect(page.locator("#model")).to_have_text("tiny@1")
+    expect(page.locator("#trouble")).not_to_be_visible()
+
+
+def test_where_recording_is_forbidden_upload_is_offered(
+    visitor: Visitor, locked_stack: RunningStack
+) -> None:
+    port = locked_stack.url.rsplit(":", 1)[1]
+    page = visitor.open(f"http://{FOREIGN_HOST}:{port}")
+    expect(page.locator("#record")).to_be_disabled()
+    expect(page.locator("#record-hint")).to_contain_text("HTTPS")
+    expect(page.locator("#pick")).to_be_enabled()

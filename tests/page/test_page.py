@@ -1,0 +1,189 @@
+"""What a person does on the page, in a real browser."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from services.client.client import Client
+from tests.page.conftest import Visitor
+from tests.running_stack import RunningStack
+from tests.tiny_model import SENTENCE
+
+pytestmark = pytest.mark.browser
+Speech = Callable[..., Path]
+
+DONE = "#copy:not([hidden])"
+#: Every control that a screen reader would call just "button" or "edit".
+NAMELESS = """() => [...document.querySelectorAll("button, input, select, textarea, progress, a")]
+    .filter((e) => !e.closest("[hidden]") && !e.hidden)
+    .filter((e) => !(e.ariaLabel || e.innerText?.trim() || e.textContent?.trim() || e.labels?.length
+        || e.getAttribute("aria-labelledby")))
+    .map((e) => e.outerHTML)"""
+
+
+def send(page: Page, *recordings: Path) -> None:
+    page.set_input_files("#files", [str(recording) for recording in recordings])
+
+
+def test_speech_from_the_microphone_becomes_text(page: Page) -> None:
+    page.click("#record")
+    expect(page.locator("#record-clock")).to_have_text("0:02")
+    page.click("#record-stop")
+    expect(page.locator("#segments")).to_have_text(f"0:00{SENTENCE}")
+    page.wait_for_selector(DONE)
+    expect(page.locator("#facts")).to_contain_text("Swedish · tiny@1")
+    expect(page.locator("#end")).to_have_text("0:02")
+
+
+def test_the_level_meter_moves_and_a_recording_can_be_discarded(page: Page) -> None:
+    page.click("#record")
+    drawn = """() => { const c = document.getElementById("level");
+        return c.getContext("2d").getImageData(0, 0, c.width, c.height).data.some((x) => x > 0) }"""
+    page.wait_for_function(drawn)
+    page.click("#record-drop")
+    expect(page.locator("#record")).to_be_focused()
+    expect(page.locator("#no-jobs")).to_be_visible()
+
+
+def test_files_are_sent_shown_played_and_taken_home(page: Page, speech: Speech) -> None:
+    send(page, speech("hej och välkommen"), speech("god morgon"))
+    expect(page.locator(".job")).to_have_count(2)
+    page.wait_for_selector(DONE)
+    page.click(".word >> nth=1")
+    expect(page.locator(".word.spoken").first).to_be_visible()
+    page.click("#copy")
+    assert page.evaluate("navigator.clipboard.readText()") == SENTENCE
+    for name, start in (("srt", "1\n00:00:0"), ("vtt", "WEBVTT"), ("json", "{"), ("txt", SENTENCE)):
+        with page.expect_download() as download:
+            page.click(f"#downloads >> text={name}")
+        assert download.value.suggested_filename.endswith(f".{name}")
+        assert Path(download.value.path()).read_text().startswith(start)
+
+
+def test_files_can_be_dropped_anywhere(page: Page, speech: Speech) -> None:
+    page.evaluate(
+        """async ([bytes]) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], "dropped.wav"));
+            for (const kind of ["dragenter", "dragover", "drop"])
+                document.body.dispatchEvent(new DragEvent(kind, {dataTransfer: transfer,
+                    bubbles: true, cancelable: true}));
+        }""",
+        [list(speech("hej").read_bytes())],
+    )
+    expect(page.locator("#viewer-title")).to_have_text("dropped.wav")
+    page.wait_for_selector(DONE)
+
+
+def test_the_sample_can_be_tried_at_once(page: Page) -> None:
+    page.click("#sample")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+
+
+def test_what_is_no_audio_is_said_in_plain_words_and_not_lost(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "notes.wav").write_text("this is no audio at all " * 50)
+    send(page, tmp_path / "notes.wav")
+    expect(page.locator(".about.bad")).to_contain_text("audio")
+    with page.expect_download() as download:
+        page.click("text=Save")
+    assert Path(download.value.path()).read_text().startswith("this is no audio")
+    page.click("text=Remove")
+    expect(page.locator("#no-jobs")).to_be_visible()
+
+
+def test_the_history_is_ids_alone_and_outlives_a_reload(
+    page: Page, stack: RunningStack, speech: Speech
+) -> None:
+    send(page, speech("hej"))
+    page.wait_for_selector(DONE)
+    [job_id] = page.evaluate("JSON.parse(localStorage['whisper-sv.jobs'])")
+    assert page.evaluate("Object.keys(localStorage)") == ["whisper-sv.jobs"]
+    page.reload()
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    with Client(stack.url) as client:
+        client.delete(job_id)
+    page.reload()
+    expect(page.locator("#no-jobs")).to_be_visible()
+    assert page.evaluate("localStorage['whisper-sv.jobs']") == "[]"
+
+
+def test_a_job_can_be_run_again_and_deleted(page: Page, speech: Speech) -> None:
+    page.once("dialog", lambda dialog: dialog.accept())
+    send(page, speech("hej"))
+    page.wait_for_selector(DONE)
+    page.click("#retry")
+    expect(page.locator(".job")).to_have_count(2)
+    page.wait_for_selector(DONE)
+    page.click("#delete")
+    expect(page.locator(".job")).to_have_count(1)
+
+
+def test_a_waiting_job_is_shown_and_can_be_canceled(
+    page: Page, stack: RunningStack, speech: Speech
+) -> None:
+    worker = stack.children()["services.worker"].pid
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        send(page, speech("ett"), speech("två"))
+        expect(page.locator("#state-text")).to_contain_text("Waiting")
+        expect(page.locator(".job >> nth=0").locator(".about")).to_contain_text("Waiting")
+        page.click("#cancel")
+        expect(page.locator("#state-text")).to_have_text("Canceled")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    expect(page.locator(".about", has_text="Waiting")).to_have_count(0)
+
+
+def test_a_restart_of_the_api_loses_nothing(
+    page: Page, stack: RunningStack, speech: Speech
+) -> None:
+    parts = stack.children()
+    parts["services.worker"].suspend()
+    send(page, speech("hej"))
+    expect(page.locator("#state-text")).to_contain_text("Waiting")
+    parts["services.api"].kill()
+    parts["services.worker"].resume()
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    page.wait_for_selector(DONE)
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_nothing_is_wider_than_the_screen(
+    visitor: Visitor, stack: RunningStack, speech: Speech, width: int
+) -> None:
+    page = visitor.open(stack.url, width=width, height=700)
+    page.click(".options summary")
+    send(page, speech("hej"))
+    page.wait_for_selector(DONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_it_works_by_keyboard_and_every_control_has_a_name(page: Page, speech: Speech) -> None:
+    send(page, speech("hej"))
+    page.wait_for_selector(DONE)
+    assert page.evaluate(NAMELESS) == []
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#transcript")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator("#play")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")
+    expect(page.locator("#announcer")).to_contain_text("Done")
+
+
+def test_a_recording_without_speech_says_so(
+    page: Page, stack: RunningStack, tmp_path: Path
+) -> None:
+    import wave
+
+    with wave.open(str(tmp_path / "silence.wav"), "wb") as silence:
+        silence.setparams((1, 2, 16_000, 0, "NONE", ""))
+        silence.writeframes(bytes(2 * 16_000 * 3))
+    send(page, tmp_path / "silence.wav")
+    expect(page.locator("#nothing")).to_be_visible()
