@@ -28,12 +28,12 @@ def apply_policy(text: str, config: LabelConfig) -> str:
     Returns:
         the text in NFC with single spaces; empty when nothing but spaces was there.
     """
-    text = _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
+    text = unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
     if config.straight_quotes:
         text = _unwrapped(text.translate(_STRAIGHT).strip())
     text = _SPACES.sub(" ", text).strip()
     if config.capital:
-        text = _capital(text)
+        text = unicodedata.normalize("NFC", _capital(text))
     if config.final_period and text and text[-1].isalnum():
         text += "."
     return text
