@@ -150,14 +150,17 @@ def submit_once(service: Service, job: Job, idempotency_key: str | None) -> Acce
             f"Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY_CHARS} characters.",
             param="Idempotency-Key",
         )
-    earlier = service.jobs.claim_idempotency(job.owner, idempotency_key, fingerprint(job), job.id)
-    if earlier is not None:
-        return Accepted(service.jobs.get(earlier, job.owner), is_new=False)
+    service.metrics.accepted(job.id, job.lane.value, job.audio.n_bytes, job.audio.duration)
     try:
-        return submit(service, job)
+        earlier = service.jobs.create_once(job, idempotency_key, fingerprint(job))
+        if earlier is None:
+            service.queue.enqueue(job)
+            return Accepted(job, is_new=True)
     except SttError:
-        service.jobs.release_idempotency(job.owner, idempotency_key)
+        service.metrics.forget(job.id)
         raise
+    service.metrics.forget(job.id)
+    return Accepted(service.jobs.get(earlier, job.owner), is_new=False)
 
 
 def fingerprint(job: Job) -> str:

@@ -51,6 +51,12 @@ def attach_key(owner: str, sha256: str, options: TranscriptionOptions) -> str:
     return f"stt:attach:{hashlib.sha256(wanted.encode()).hexdigest()}"
 
 
+def claim_key(owner: str, key: str) -> str:
+    """Name what an Idempotency-Key stands for; the client's own words are hashed."""
+    named = json.dumps([owner, key])
+    return f"stt:claim:{hashlib.sha256(named.encode()).hexdigest()}"
+
+
 def microseconds(moment: datetime) -> int:
     """Return a time as whole microseconds since 1970: exact in a sorted set's double."""
     return round(moment.timestamp() * 1_000_000)

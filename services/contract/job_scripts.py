@@ -66,21 +66,34 @@ local function release_audio(id, audio_key)
 end
 """.replace("EVENTS_KEY", EVENTS_KEY).replace("EVENTS_KEPT", str(EVENTS_KEPT))
 
-#: ARGV: id, attach key, audio key, then field, value, ...  -> 1, or 0 when the id is taken.
+#: ARGV: id, attach key, audio key, claim key or '', fingerprint, seconds to keep the claim, then
+#: field, value, ... -> {fingerprint, id} of the job that the request has: this one, or an earlier
+#: one under the same claim; {'', ''} when the id is taken.
 CREATE: Final = (
     _PRELUDE
     + """
-local id, attach, audio = ARGV[1], ARGV[2], ARGV[3]
-if redis.call('EXISTS', job_key(id)) == 1 then
-  return redis.call('HGET', job_key(id), 'attach') == attach and 1 or 0
+local id, attach, audio, claim, fingerprint, ttl = unpack(ARGV, 1, 6)
+if claim ~= '' then
+  local held = redis.call('HMGET', claim, 'fingerprint', 'job')
+  if held[1] and held[2] ~= id and redis.call('EXISTS', job_key(held[2])) == 1 then
+    return held
+  end
 end
-redis.call('HSET', job_key(id), 'attach', attach, 'audio_key', audio, unpack(ARGV, 4))
+if redis.call('EXISTS', job_key(id)) == 1 then
+  if redis.call('HGET', job_key(id), 'attach') == attach then return {fingerprint, id} end
+  return {'', ''}
+end
+if claim ~= '' then
+  redis.call('HSET', claim, 'fingerprint', fingerprint, 'job', id)
+  redis.call('EXPIRE', claim, ttl)
+end
+redis.call('HSET', job_key(id), 'attach', attach, 'audio_key', audio, unpack(ARGV, 7))
 redis.call('SET', attach, id)
 redis.call('SADD', 'stt:audio:' .. audio, id)
 redis.call('SREM', 'stt:audio:doomed', audio)
 index(id, nil, redis.call('HGET', job_key(id), 'status'))
 emit(id, 'status')
-return 1
+return {fingerprint, id}
 """
 )
 
@@ -209,12 +222,3 @@ local audio = redis.call('HGET', job_key(ARGV[1]), 'audio_key')
 if audio then release_audio(ARGV[1], audio) else redis.call('ZREM', 'stt:ended:audio', ARGV[1]) end
 """
 )
-
-#: KEYS: claim. ARGV: fingerprint, job id, seconds -> {fingerprint, job id} that holds the claim.
-CLAIM: Final = """
-local claim = redis.call('HMGET', KEYS[1], 'fingerprint', 'job')
-if claim[1] then return claim end
-redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'job', ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return {ARGV[1], ARGV[2]}
-"""

@@ -13,6 +13,7 @@ from redis import Redis
 
 from services.contract import job_scripts
 from services.contract.errors import (
+    IdempotencyConflictError,
     InternalError,
     JobNotCancelableError,
     JobNotFinishedError,
@@ -22,6 +23,7 @@ from services.contract.errors import (
 from services.contract.job_index import JobIndex
 from services.contract.job_record import (
     attach_key,
+    claim_key,
     from_fields,
     job_key,
     pack,
@@ -31,17 +33,19 @@ from services.contract.job_record import (
     windows_key,
 )
 from services.contract.redis_client import redis_errors, text
-from services.contract.resends import Resends
 from services.contract.schema import (
     ErrorInfo,
     Job,
     JobStatus,
     Transcript,
+    TranscriptionOptions,
     WindowResult,
     utc_now,
 )
 
 Windows = list[WindowResult]
+#: How long an Idempotency-Key stands for its job.
+CLAIM_S = 24 * 3600
 Args = list[str | bytes | float]
 #: Readers of the event stream still fetch the last windows of a job that just ended.
 WINDOWS_KEPT_S = 3600
@@ -52,16 +56,15 @@ def new_job_id() -> str:
     return uuid4().hex
 
 
-class JobStore(JobIndex, Resends):
-    """Jobs in Redis: their records here, lists and counts and resends from the bases.
+class JobStore(JobIndex):
+    """Jobs in Redis: their records here, lists and counts from the base.
 
     All methods raise QueueUnavailableError when Redis does not answer.
     """
 
     def __init__(self, redis: Redis, *, transcript_ttl_s: int, audio_ttl_s: int) -> None:
         """Prepare the scripts; nothing is sent yet."""
-        JobIndex.__init__(self, redis)
-        Resends.__init__(self, redis)
+        super().__init__(redis)
         self.transcript_ttl_s = transcript_ttl_s
         self.audio_ttl_s = audio_ttl_s
         self._create = redis.register_script(job_scripts.CREATE)
@@ -73,17 +76,32 @@ class JobStore(JobIndex, Resends):
         self._delete = redis.register_script(job_scripts.DELETE)
         self._release_audio = redis.register_script(job_scripts.RELEASE_AUDIO)
 
-    @redis_errors()
     def create(self, job: Job) -> None:
         """Record a new job, before it is put into the queue.
 
         Raises:
             InternalError: the id belongs to another job.
         """
-        attach = attach_key(job.owner, job.audio.sha256, job.options)
-        fields = flat(to_fields(job))
-        if not self._create(args=[job.id, attach, job.audio.key, *fields]):
-            raise InternalError(f"The job id {job.id} is taken.")
+        self._record(job, "", "")
+
+    def create_once(self, job: Job, key: str, fingerprint: str) -> str | None:
+        """Record a new job, unless the owner's Idempotency-Key made one within 24 h.
+
+        Args:
+            fingerprint: hash of all that the request asks for.
+        Returns:
+            the id of the earlier job, if there is one; then nothing is recorded.
+        Raises:
+            IdempotencyConflictError: the key came before with another fingerprint.
+            InternalError: the id belongs to another job.
+        """
+        found, job_id = self._record(job, claim_key(job.owner, key), fingerprint)
+        if found != fingerprint:
+            raise IdempotencyConflictError(
+                "This Idempotency-Key was used for another request; use a new one.",
+                param="Idempotency-Key",
+            )
+        return None if job_id == job.id else job_id
 
     @redis_errors()
     def get(self, job_id: str, owner: str | None = None) -> Job:
@@ -218,6 +236,19 @@ class JobStore(JobIndex, Resends):
         raise JobNotFinishedError(f"The job has no transcript: it is {status.value}.")
 
     @redis_errors()
+    def find_attachable(
+        self, owner: str, sha256: str, options: TranscriptionOptions, max_age_s: float
+    ) -> Job | None:
+        """Return the job that the same request made before, so that a client's resend joins it.
+
+        It is under way, or succeeded not longer than `max_age_s` ago.
+        """
+        job_id = self.redis.get(attach_key(owner, sha256, options))
+        fields = self.redis.hgetall(job_key(text(job_id))) if job_id else {}
+        job = from_fields(fields) if fields else None
+        return job if job is not None and is_attachable(job, max_age_s) else None
+
+    @redis_errors()
     def delete(self, job_id: str) -> Job:
         """Forget a job with its windows, transcript and index entries; return what it was.
 
@@ -235,6 +266,15 @@ class JobStore(JobIndex, Resends):
     def release_audio(self, job_id: str) -> None:
         """Let go of the recording of an ended job, which keeps its transcript."""
         self._release_audio(args=[job_id])
+
+    @redis_errors()
+    def _record(self, job: Job, claim: str, fingerprint: str) -> tuple[str, str]:
+        attach = attach_key(job.owner, job.audio.sha256, job.options)
+        head: Args = [job.id, attach, job.audio.key, claim, fingerprint, CLAIM_S]
+        found, job_id = self._create(args=[*head, *flat(to_fields(job))])
+        if not job_id:
+            raise InternalError(f"The job id {job.id} is taken.")
+        return text(found), text(job_id)
 
     def _finish(
         self, job_id: str, execution_id: str, to: JobStatus, packed: bytes, fields: Args
@@ -254,6 +294,13 @@ def not_found(job_id: str) -> JobNotFoundError:
 def from_reply(reply: list[bytes]) -> Job:
     """Decode the flat list of fields and values that a script returns."""
     return from_fields(dict(zip(reply[::2], reply[1::2], strict=True)))
+
+
+def is_attachable(job: Job, max_age_s: float) -> bool:
+    """Whether a resend may be answered with this job."""
+    if job.status is JobStatus.SUCCEEDED and job.finished_at is not None:
+        return (utc_now() - job.finished_at).total_seconds() <= max_age_s
+    return not job.status.is_terminal
 
 
 def flat(fields: dict[str, str]) -> list[str]:

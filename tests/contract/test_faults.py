@@ -88,11 +88,11 @@ def try_cancel(store: JobStore, job: Job) -> bool:
 
 def test_same_idempotency_key_at_once_gives_one_job(redis_url: str) -> None:
     stores = [store_on(redis_url) for _ in range(8)]
-    results = at_once(
-        [lambda n=n: stores[n].claim_idempotency("anna", "k", "f", f"job-{n}") for n in range(8)]
-    )
-    assert results.count(None) == 1
-    assert set(results) == {None, f"job-{results.index(None)}"}
+    jobs = [make_job() for _ in range(8)]
+    results = at_once([lambda n=n: stores[n].create_once(jobs[n], "k", "f") for n in range(8)])
+    first = jobs[results.index(None)]
+    assert sorted(results, key=str) == sorted([None] + [first.id] * 7, key=str)
+    assert stores[0].list_jobs(None).jobs == [first], "whoever finds the key finds the job"
 
 
 def test_killed_redis_comes_back_with_jobs_windows_and_queue(redis_server: RedisServer) -> None:
@@ -243,8 +243,9 @@ def cancel_twice(rig: Rig) -> None:
 
 
 def claim_twice(rig: Rig) -> None:
-    key = str(random.random())
-    assert rig.store.claim_idempotency("anna", key, "f", "job") is None
+    job = make_job()
+    assert rig.store.create_once(job, str(random.random()), "f") is None
+    assert rig.direct.get(job.id) == job
 
 
 def enqueue_twice(rig: Rig) -> None:

@@ -57,24 +57,33 @@ def test_resend_joins_a_fresh_result_but_no_old_failed_canceled_or_deleted_one(
 
 
 def test_idempotency_key_leads_to_the_first_job(store: JobStore) -> None:
-    assert store.claim_idempotency("anna", "k", "f", "job-1") is None
-    assert store.claim_idempotency("anna", "k", "f", "job-1") is None, "sent twice by the client"
-    assert store.claim_idempotency("anna", "k", "f", "job-2") == "job-1"
-    assert store.claim_idempotency("bertil", "k", "f", "job-3") is None
+    first, second, others = make_job(), make_job(), make_job(owner="bertil")
+    assert store.create_once(first, "k", "f") is None
+    assert store.create_once(first, "k", "f") is None, "sent twice by the client"
+    assert store.create_once(second, "k", "f") == first.id
+    assert store.create_once(others, "k", "f") is None
+    assert [job.id for job in store.list_jobs("public").jobs] == [first.id]
+
+
+def test_idempotency_key_with_another_request_is_a_conflict(store: JobStore) -> None:
+    first, second = make_job(), make_job()
+    store.create_once(first, "k", "f")
     with pytest.raises(IdempotencyConflictError):
-        store.claim_idempotency("anna", "k", "other", "job-4")
+        store.create_once(second, "k", "other")
+    assert store.canceled([second.id]) == {second.id}, "nothing was recorded"
 
 
-def test_idempotency_key_is_free_again_after_release(store: JobStore) -> None:
-    store.claim_idempotency("anna", "k", "f", "job-1")
-    store.release_idempotency("anna", "k")
-    assert store.claim_idempotency("anna", "k", "other", "job-2") is None
+def test_idempotency_key_of_a_deleted_job_is_free(store: JobStore) -> None:
+    first, second = make_job(), make_job()
+    store.create_once(first, "k", "f")
+    store.delete(first.id)
+    assert store.create_once(second, "k", "other") is None
 
 
 def test_idempotency_claim_ends_by_itself_and_keeps_no_words(
     store: JobStore, redis_client: Redis
 ) -> None:
-    store.claim_idempotency("anna", "a secret key of the client", "f", "job-1")
-    (key,) = redis_client.keys("*")
+    store.create_once(make_job(), "a secret key of the client", "f")
+    (key,) = redis_client.keys("stt:claim:*")
     assert b"secret" not in key
     assert 86_000 < redis_client.ttl(key) <= 86_400
