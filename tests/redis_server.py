@@ -34,9 +34,15 @@ def free_port() -> int:
 class RedisServer:
     """One redis-server process; `kill` and `start` as often as a test likes."""
 
-    def __init__(self, folder: Path) -> None:
-        """Choose a port; `start` does the rest."""
+    def __init__(self, folder: Path, *, appendfsync: str = "always") -> None:
+        """Choose a port; `start` does the rest.
+
+        Args:
+            appendfsync: with "everysec", Redis holds back acknowledged writes for up to two seconds
+                while a slow disk syncs, and a kill loses them: no ground for a test to stand on.
+        """
         self.folder = folder
+        self.appendfsync = appendfsync
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
@@ -48,7 +54,7 @@ class RedisServer:
             "bind": "127.0.0.1",
             "dir": self.folder,
             "appendonly": "yes",
-            "appendfsync": "everysec",
+            "appendfsync": self.appendfsync,
             "save": "",
             "maxmemory-policy": "noeviction",
             "logfile": self.folder / "redis.log",

@@ -62,18 +62,19 @@ def microseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1_000_000)
 
 
-def to_fields(job: Job) -> dict[str, str]:
-    """Encode a job as the fields of its hash, with those that only the scripts read."""
+def to_arguments(job: Job) -> list[str]:
+    """Encode a job as field, value, ... of its hash, with those that only the scripts read."""
     plain = job.model_dump(mode="json", exclude_none=True)
     fields = {k: json.dumps(v) if k in NESTED else str(v) for k, v in plain.items()}
     scopes = ["all", owner_scope(job.owner)]
     if job.batch is not None:
         scopes.append(batch_scope(job.owner, job.batch))
-    return fields | {
+    fields |= {
         "scopes": "\n".join(scopes),
         "created_us": str(microseconds(job.created_at)),
         "audio_ms": str(round(job.audio.duration * 1000)),
     }
+    return [part for pair in fields.items() for part in pair]
 
 
 def from_fields(fields: Mapping[bytes | str, bytes | str]) -> Job:
@@ -81,6 +82,11 @@ def from_fields(fields: Mapping[bytes | str, bytes | str]) -> Job:
     known = {text(k): text(v) for k, v in fields.items()}
     chosen = {k: v for k, v in known.items() if k in Job.model_fields}
     return Job.model_validate({k: json.loads(v) if k in NESTED else v for k, v in chosen.items()})
+
+
+def from_reply(reply: list[bytes]) -> Job:
+    """Decode the flat list of fields and values that a script returns."""
+    return from_fields(dict(zip(reply[::2], reply[1::2], strict=True)))
 
 
 def pack(message: Message) -> bytes:

@@ -25,9 +25,10 @@ from services.contract.job_record import (
     attach_key,
     claim_key,
     from_fields,
+    from_reply,
     job_key,
     pack,
-    to_fields,
+    to_arguments,
     transcript_key,
     unpack,
     windows_key,
@@ -271,7 +272,7 @@ class JobStore(JobIndex):
     def _record(self, job: Job, claim: str, fingerprint: str) -> tuple[str, str]:
         attach = attach_key(job.owner, job.audio.sha256, job.options)
         head: Args = [job.id, attach, job.audio.key, claim, fingerprint, CLAIM_S]
-        found, job_id = self._create(args=[*head, *flat(to_fields(job))])
+        found, job_id = self._create(args=[*head, *to_arguments(job)])
         if not job_id:
             raise InternalError(f"The job id {job.id} is taken.")
         return text(found), text(job_id)
@@ -291,18 +292,8 @@ def not_found(job_id: str) -> JobNotFoundError:
     return JobNotFoundError(f"There is no job {job_id[:64]!r}.", param="id")
 
 
-def from_reply(reply: list[bytes]) -> Job:
-    """Decode the flat list of fields and values that a script returns."""
-    return from_fields(dict(zip(reply[::2], reply[1::2], strict=True)))
-
-
 def is_attachable(job: Job, max_age_s: float) -> bool:
     """Whether a resend may be answered with this job."""
     if job.status is JobStatus.SUCCEEDED and job.finished_at is not None:
         return (utc_now() - job.finished_at).total_seconds() <= max_age_s
     return not job.status.is_terminal
-
-
-def flat(fields: dict[str, str]) -> list[str]:
-    """Turn fields into the flat list of fields and values that a script takes."""
-    return [part for pair in fields.items() for part in pair]

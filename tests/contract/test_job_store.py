@@ -169,6 +169,15 @@ def test_abandon_counts_each_dead_run_once(store: JobStore) -> None:
     assert store.get(job.id).abandoned == 2
 
 
+def test_run_that_was_given_up_too_early_may_still_hand_in_its_work(store: JobStore) -> None:
+    job = make_job()
+    store.create(job)
+    store.start(job.id, "r1", "b")
+    store.abandon(job.id, "r1")
+    assert store.succeed(job.id, "r1", transcript()), "finished work is not thrown away"
+    assert store.start(job.id, "r2", "b") is None
+
+
 def test_abandon_of_a_run_that_was_replaced_leaves_the_new_one_alone(store: JobStore) -> None:
     job = make_job()
     store.create(job)
