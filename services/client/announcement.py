@@ -49,5 +49,5 @@ def _about(model: ModelAnswer | None) -> list[str]:
         return [f"Model: {model.bundle}"]
     return [
         f"Model: {model.bundle}, a demo that knows only synthetic Swedish speech.",
-        f"For real speech:  whisper-sv up --model {REAL_MODEL}",
+        f"For real speech:  whisper-sv up --model {REAL_MODEL}   (or: make run MODEL={REAL_MODEL})",
     ]

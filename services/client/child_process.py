@@ -16,6 +16,7 @@ PR_SET_PDEATHSIG = 1
 #: The worker hands its jobs back within 10 s of SIGTERM.
 STOP_TIMEOUT_S = 12.0
 POLL_S = 0.05
+MAX_LOG_BYTES = 20 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class ChildProcess:
             OSError: the program or its log file cannot be opened.
         """
         self.plan = plan
+        _keep_small(plan.log_file)
         with plan.log_file.open("ab") as log:
             self._log_start = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
@@ -81,6 +83,12 @@ class ChildProcess:
             lines = _since(log, self._log_start)
         errors = [line for line in lines if line.startswith("error: ")]
         return errors[-1].removeprefix("error: ") if errors else "\n".join(lines[-n_lines:])
+
+
+def _keep_small(log_file: Path) -> None:
+    """Put a large log aside, in the place of the one before."""
+    if log_file.exists() and log_file.stat().st_size > MAX_LOG_BYTES:
+        log_file.replace(log_file.with_suffix(".old.log"))
 
 
 def _since(log: BinaryIO, start: int) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from services.client import child_process
 from services.client.child_process import ChildPlan, ChildProcess
 from services.client.stack import Stack
 from services.contract.errors import ServiceError
@@ -78,6 +79,7 @@ def test_processes_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
 import sys, time
 from pathlib import Path
 from tests.client.test_stack import STAY, plan
+from services.client import child_process
 from services.client.child_process import ChildProcess
 print(ChildProcess(plan(Path({str(tmp_path)!r}), STAY)).pid, flush=True)
 time.sleep(600)
@@ -88,3 +90,15 @@ time.sleep(600)
         assert psutil.pid_exists(child)
         parent.kill()
     wait_until(lambda: not psutil.pid_exists(child), timeout_s=20, what="its end")
+
+
+def run_to_end(child: ChildProcess) -> None:
+    wait_until(lambda: child.exit_status is not None, timeout_s=20, what="its end")
+
+
+def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_process, "MAX_LOG_BYTES", 10)
+    for _ in range(3):
+        run_to_end(ChildProcess(plan(tmp_path, "print('twelve bytes')")))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["part.log", "part.old.log"]
+    assert (tmp_path / "part.log").read_text() == "twelve bytes\n"

@@ -22,8 +22,15 @@ export function listen(send) {
     $("record-hint").textContent = reason;
     $("record-hint").hidden = false;
   }
-  $("record").addEventListener("click", () => begin());
-  $("record-stop").addEventListener("click", async () => send(await finish()));
+  $("record").addEventListener("click", async () => {
+    $("record").disabled = true;
+    await begin();
+    $("record").disabled = false;
+  });
+  $("record-stop").addEventListener("click", async () => {
+    const file = await finish();
+    if (file) send(file);
+  });
   $("record-drop").addEventListener("click", () => finish());
   addEventListener("beforeunload", (event) => session && event.preventDefault());
 }
@@ -51,6 +58,7 @@ async function begin() {
   show(true);
   session = { stream, recorder, pieces, extension, startedAt: Date.now(), meter: new LevelMeter($("level"), stream) };
   session.timer = setInterval(tick, 200);
+  session.awake = keepAwake();
   recorder.start(TIMESLICE_MS);
   // The microphone was unplugged, or permission was taken back: keep what there is.
   stream.getAudioTracks()[0].addEventListener("ended", () => $("record-stop").click());
@@ -58,22 +66,33 @@ async function begin() {
   announce("Recording");
 }
 
-/** Stop the microphone; resolves to what was recorded. */
+/** Stop the microphone; resolves to what was recorded, null if nothing is being recorded. */
 async function finish() {
-  const { stream, recorder, pieces, extension, meter, timer, startedAt } = session;
+  if (!session) return null;
+  const { stream, recorder, pieces, extension, meter, timer, startedAt, awake } = session;
   session = null;
+  clearInterval(timer);
   if (recorder.state !== "inactive") {
     const stopped = new Promise((resolve) => recorder.addEventListener("stop", resolve, { once: true }));
     recorder.stop();
     await stopped;
   }
-  clearInterval(timer);
   meter.stop();
   for (const track of stream.getTracks()) track.stop();
+  (await awake)?.release();
   show(false);
   const at = new Date(startedAt - new Date().getTimezoneOffset() * 60000).toISOString();
   const name = `Recording ${at.slice(0, 10)} ${at.slice(11, 16).replace(":", ".")}.${extension}`;
   return new File(pieces, name, { type: recorder.mimeType });
+}
+
+/** A phone that goes to sleep stops recording; resolves to a lock that prevents it, if there is one. */
+async function keepAwake() {
+  try {
+    return await navigator.wakeLock?.request("screen");
+  } catch {
+    return null;
+  }
 }
 
 function tick() {
