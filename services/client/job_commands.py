@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from services.client.answers import JobAnswer
@@ -81,21 +82,18 @@ def _cancel(client: Client, job_id: str) -> bool:
 
 def _table(found: list[JobAnswer]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Job", no_wrap=True)
-    table.add_column("Status")
-    table.add_column("Progress", justify="right")
-    table.add_column("Audio", justify="right")
+    for title in ("Job", "Status", "Made", "Audio"):
+        table.add_column(title, no_wrap=True, justify="right" if title == "Audio" else "left")
     table.add_column("Recording", overflow="fold")
-    table.add_column("Made", no_wrap=True)
     for job in found:
+        done = f" {job.progress:.0%}" if job.status is JobStatus.PROCESSING else ""
         name = job.audio.filename + (f": {job.error.message}" if job.error else "")
         table.add_row(
             job.id,
-            f"[{STYLES[job.status]}]{job.status.value}",
-            f"{job.progress:.0%}",
-            clock(job.audio.duration),
-            name.replace("[", r"\["),
+            f"[{STYLES[job.status]}]{job.status.value}{done}",
             job.created_at.astimezone().strftime("%m-%d %H:%M"),
+            clock(job.audio.duration),
+            escape(name),
         )
     return table
 
