@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load(WorkerSettings)
         logs.configure(settings.log_level)
+        for chatty in ("rq.worker", "faster_whisper"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
         if chosen.healthcheck:
             return 0 if is_alive(settings) else 1
         if chosen.check:

@@ -45,7 +45,7 @@ class Window:
     @cached_property
     def _map(self) -> SpeechTimestampsMap:
         chunks = [{"start": chunk.start, "end": chunk.end} for chunk in self.chunks]
-        return SpeechTimestampsMap(chunks, SAMPLE_RATE)
+        return SpeechTimestampsMap(chunks, SAMPLE_RATE, time_precision=3)
 
     def in_recording(
         self, start: float, end: float, *, as_one: bool = False
@@ -58,8 +58,8 @@ class Window:
         """
         start, end = min(start, self.duration), min(end, self.duration)
         chunk = self._map.get_chunk_index((start + end) / 2) if as_one else None
-        first = self._map.get_original_time(start, chunk)
-        last = self._map.get_original_time(end, chunk, is_end=True)
+        first = max(self.start, self._map.get_original_time(start, chunk))
+        last = min(self.end, self._map.get_original_time(end, chunk, is_end=True))
         return float(first), float(max(first, last))
 
 

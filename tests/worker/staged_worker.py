@@ -1,0 +1,47 @@
+"""A worker process for the fault tests: the real one, over a model that is slow or falls on cue.
+
+    python -m tests.worker.staged_worker SECONDS_PER_CALL
+
+A window of exactly POISON_FRAMES frames kills the process, as a bug in a library would.
+"""
+
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import ctranslate2
+import numpy as np
+
+POISON_FRAMES = 111
+POISON_SAMPLES = POISON_FRAMES * 160
+
+
+class StagedWhisper:
+    """CTranslate2's model with a delay in every call, and a sore spot."""
+
+    seconds_per_call = 0.0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._whisper = _Whisper(*arguments, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whisper, name)
+
+    def encode(self, features: Any) -> Any:
+        used = np.abs(np.array(features)).max(axis=1) > 0
+        if POISON_FRAMES in used.sum(axis=1):
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(self.seconds_per_call)
+        return self._whisper.encode(features)
+
+
+_Whisper = ctranslate2.models.Whisper
+
+if __name__ == "__main__":
+    from services.worker.main import main
+
+    StagedWhisper.seconds_per_call = float(sys.argv[1])
+    ctranslate2.models.Whisper = StagedWhisper
+    sys.exit(main([]))
