@@ -65,12 +65,12 @@ class RecordingWriter:
             StoreFullError: no space left.
             AudioStoreError: the store cannot be written.
         """
-        with store_errors():
+        with store_errors(is_writing=True):
             self._pending.write(data)
 
     def commit(self) -> None:
         """Make the recording durable and visible under its key. Raises as `write`."""
-        with store_errors():
+        with store_errors(is_writing=True):
             self._pending.commit()
         self._is_open = False
 
@@ -78,7 +78,7 @@ class RecordingWriter:
         """Drop what was written; harmless after commit."""
         if self._is_open:
             self._is_open = False
-            with store_errors():
+            with store_errors(is_writing=True):
                 self._pending.abort()
 
     def __enter__(self) -> "RecordingWriter":
@@ -123,7 +123,7 @@ class AudioStore:
     def writer(self, key: str) -> RecordingWriter:
         """Begin a recording: use as a context manager, write, then commit."""
         path = self._path(key)
-        with store_errors():
+        with store_errors(is_writing=True):
             if self._is_local:
                 return RecordingWriter(LocalFile(Path(path)))
             if "s3" in self._protocols():

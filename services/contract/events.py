@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from services.contract.job_scripts import EVENTS_KEPT, EVENTS_KEY
@@ -83,7 +85,14 @@ class EventReader:
             on_event: called with every event of every job, old ones first; must be quick.
         """
         plain = url.get_secret_value() if isinstance(url, SecretStr) else url
-        self._redis = Redis.from_url(plain, protocol=PROTOCOL, socket_timeout=2 * BLOCK_MS / 1000)
+        # No retry inside the client: it would hide an outage, and with it the need to read again.
+        self._redis = Redis.from_url(
+            plain,
+            protocol=PROTOCOL,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=2 * BLOCK_MS / 1000,
+            socket_connect_timeout=2.0,
+        )
         self._history: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._subscriptions: dict[str, set[Subscription]] = {}
         self._last_id = "0-0"

@@ -21,9 +21,11 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def store_errors() -> Iterator[None]:
+def store_errors(*, is_writing: bool = False) -> Iterator[None]:
     """Turn what a file system raises into our errors.
 
+    Args:
+        is_writing: what is missing is then no recording but the folder or bucket itself.
     Raises:
         AudioExpiredError: the recording is not there.
         StoreFullError: no space or quota left.
@@ -32,6 +34,10 @@ def store_errors() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
+        if is_writing:
+            raise AudioStoreError(
+                "The audio store's folder or bucket is gone; check STT_AUDIO_STORE_URL."
+            ) from error
         raise AudioExpiredError("The audio is no longer kept; send it again.") from error
     except (OSError, BotoCoreError) as error:
         if getattr(error, "errno", None) in FULL:

@@ -1,6 +1,7 @@
 """The same promises on a folder, on S3 (a moto server) and in memory."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -156,9 +157,8 @@ def test_key_that_is_not_ours_is_refused(audio: AudioStore, key: str) -> None:
         audio.delete(key)
 
 
+@pytest.mark.parametrize("audio", ["file", "s3"], indirect=True)
 def test_upload_cut_off_by_a_crash_is_swept(audio: AudioStore) -> None:
-    if audio.url.startswith("memory"):
-        pytest.skip("memory dies with its process")
     abandoned = audio.writer(new_key())
     abandoned.write(bytes(12 * MIB))
     if audio.url.startswith("file"):  # moto says that every upload began in 2010
@@ -223,3 +223,19 @@ def test_unwritable_folder_is_an_audio_store_error(tmp_path: Path) -> None:
     (tmp_path / "audio").write_text("a file where the folder should be")
     with pytest.raises(AudioStoreError):
         AudioStore(f"file://{tmp_path}/audio").check()
+
+
+@pytest.mark.parametrize("at", ["open", "commit"])
+def test_folder_that_vanished_is_an_audio_store_error(tmp_path: Path, at: str) -> None:
+    audio = AudioStore(f"file://{tmp_path}/audio")
+    with pytest.raises(AudioStoreError):
+        if at == "open":
+            shutil.rmtree(tmp_path / "audio")
+        with audio.writer(new_key()) as writer:
+            shutil.rmtree(tmp_path / "audio")
+            writer.commit()
+
+
+def test_bucket_that_does_not_exist_is_an_audio_store_error(s3_url: str) -> None:
+    with pytest.raises(AudioStoreError):
+        AudioStore(f"s3://none-{new_key()}/recordings").check()
