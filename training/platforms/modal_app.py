@@ -58,7 +58,7 @@ def command(config: str, max_time: str, data: Path) -> list[str]:
     work_dir = data / "runs" / Path(config).stem
     return [
         *(sys.executable, "-m", "training", "recipe", "--config", config),
-        *("--prepared", str(data / "prepared.tar.gz")),
+        *("--set", f"prepared={data / 'prepared.tar.gz'}"),
         *("--set", f"work_dir={work_dir}"),
         *("--set", f"deploy.models_dir={data / 'models'}"),
         *("--max-time", max_time),

@@ -59,8 +59,8 @@ def test_all_cells_run_and_training_is_repeated_until_done(drive: Path, tmp_path
     ]
     assert len(calls) == N_STOPS + 1
     assert calls[0][:3] == ["recipe", "--config", "training/configs/small-sv.yaml"]
-    archive = calls[0][calls[0].index("--prepared") + 1]
-    assert Path(archive).read_bytes() == b"an archive"
+    archive = next(word for word in calls[0] if word.startswith("prepared="))
+    assert Path(archive.removeprefix("prepared=")).read_bytes() == b"an archive"
 
 
 def test_a_second_session_continues_what_lies_on_the_drive(drive: Path, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def train_once(inputs: Path, working: Path, project: Path) -> int:
         shutil.copytree(earlier[0].parents[1], run_folder, dirs_exist_ok=True)
     command = [
         *(sys.executable, "-m", "training", "recipe", "--config", CONFIG),
-        *("--prepared", str(corpus(inputs))),
+        *("--set", f"prepared={corpus(inputs)}"),
         *("--set", f"work_dir={run_folder}"),
         *("--set", f"deploy.models_dir={working / 'models'}"),
         *("--max-time", MAX_TIME),
