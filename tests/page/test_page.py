@@ -187,3 +187,18 @@ def test_a_recording_without_speech_says_so(
         silence.writeframes(bytes(2 * 16_000 * 3))
     send(page, tmp_path / "silence.wav")
     expect(page.locator("#nothing")).to_be_visible()
+
+
+def test_a_recording_outlives_a_crash_of_its_tab(visitor: Visitor, stack: RunningStack) -> None:
+    page = visitor.open(stack.url)
+    page.click("#record")
+    expect(page.locator("#record-clock")).to_have_text("0:02")
+    page.close()
+    page = visitor.open(stack.url)
+    expect(page.locator(".about.bad")).to_contain_text("broken off")
+    page.click("text=Send again")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    page.wait_for_selector(DONE)
+    page.reload()
+    expect(page.locator(".job")).to_have_count(1)
+    expect(page.locator(".about.bad")).to_have_count(0)

@@ -22,6 +22,7 @@ export function render(selectedId, select) {
   records.forEach((record, place) => {
     const item = items.get(record.id) ?? make(record.id, select);
     update(item, record, record.id === selectedId);
+    showRescue(item, record, select);
     if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
   });
 }
@@ -51,7 +52,6 @@ function update(item, record, isSelected) {
   about.classList.toggle("bad", Boolean(upload?.error) || job?.status === "failed");
   item.firstChild.setAttribute("aria-current", String(isSelected));
   showBar(item, record);
-  showRescue(item, record);
 }
 
 function summary(job) {
@@ -73,13 +73,13 @@ function showBar(item, { job, upload, name }) {
 }
 
 /** A recording that could not be sent is still here: send it again, or save it. */
-function showRescue(item, { id, name, upload }) {
+function showRescue(item, { id, name, upload }, select) {
   const row = item.querySelector(".row");
   if (!upload) row?.remove();
   else if (!row && upload.error) {
     const added = document.createElement("div");
     added.className = "row";
-    added.append(action("Send again", () => sendAgain(id)), action("Save", () => saveFile(upload.file, name)),
+    added.append(action("Send again", () => select(sendAgain(id))), action("Save", () => saveFile(upload.file, name)),
       action("Remove", () => upload.stop()));
     item.append(added);
   } else if (row && !upload.error) row.remove();

@@ -95,3 +95,4 @@ $("key-button").addEventListener("click", () => {
 refresh();
 start();
 poll();
+uploads.recover();

@@ -1,10 +1,11 @@
 /** Records from the microphone and hands over a file. */
 
 import { clock } from "./format.js";
+import * as keep from "./keep.js";
 import { LevelMeter } from "./level.js";
 import { announce } from "./say.js";
 
-/** Kept in pieces of this length, so that a crash of the recorder loses no more. */
+/** The recording comes in pieces of this length, so that a crash loses no more. */
 const TIMESLICE_MS = 250;
 const QUIET_S = 3;
 // Chrome and Firefox record webm or ogg, Safari mp4.
@@ -31,7 +32,10 @@ export function listen(send) {
     const file = await finish();
     if (file) send(file);
   });
-  $("record-drop").addEventListener("click", () => finish());
+  $("record-drop").addEventListener("click", async () => {
+    const file = await finish();
+    if (file) keep.forget(file);
+  });
   addEventListener("beforeunload", (event) => session && event.preventDefault());
 }
 
@@ -54,9 +58,15 @@ async function begin() {
   const [mimeType, extension] = KINDS.find(([kind]) => MediaRecorder.isTypeSupported(kind)) ?? ["", "webm"];
   const recorder = new MediaRecorder(stream, mimeType ? { mimeType } : {});
   const pieces = [];
-  recorder.addEventListener("dataavailable", ({ data }) => data.size && pieces.push(data));
+  const name = `Recording ${stamp()}.${extension}`;
+  const safe = await keep.begin(name, recorder.mimeType);
+  recorder.addEventListener("dataavailable", ({ data }) => {
+    if (!data.size) return;
+    pieces.push(data);
+    safe.add(data);
+  });
   show(true);
-  session = { stream, recorder, pieces, extension, startedAt: Date.now(), meter: new LevelMeter($("level"), stream) };
+  session = { stream, recorder, pieces, name, safe, startedAt: Date.now(), meter: new LevelMeter($("level"), stream) };
   session.timer = setInterval(tick, 200);
   session.awake = keepAwake();
   recorder.start(TIMESLICE_MS);
@@ -69,7 +79,7 @@ async function begin() {
 /** Stop the microphone; resolves to what was recorded, null if nothing is being recorded. */
 async function finish() {
   if (!session) return null;
-  const { stream, recorder, pieces, extension, meter, timer, startedAt, awake } = session;
+  const { stream, recorder, pieces, name, safe, meter, timer, awake } = session;
   session = null;
   clearInterval(timer);
   if (recorder.state !== "inactive") {
@@ -81,9 +91,16 @@ async function finish() {
   for (const track of stream.getTracks()) track.stop();
   (await awake)?.release();
   show(false);
-  const at = new Date(startedAt - new Date().getTimezoneOffset() * 60000).toISOString();
-  const name = `Recording ${at.slice(0, 10)} ${at.slice(11, 16).replace(":", ".")}.${extension}`;
-  return new File(pieces, name, { type: recorder.mimeType });
+  const file = new File(pieces, name, { type: recorder.mimeType });
+  safe.end(file);
+  return file;
+}
+
+/** The local date and minute, fit for a file name. */
+function stamp() {
+  const now = new Date();
+  const local = new Date(now - now.getTimezoneOffset() * 60000).toISOString();
+  return `${local.slice(0, 10)} ${local.slice(11, 16).replace(":", ".")}`;
 }
 
 /** A phone that goes to sleep stops recording; resolves to a lock that prevents it, if there is one. */

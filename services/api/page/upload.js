@@ -2,6 +2,7 @@
 
 import { upload } from "./api.js";
 import { jobs } from "./jobs.js";
+import { forget, leftovers } from "./keep.js";
 import { chosenFields } from "./options.js";
 import { announce } from "./say.js";
 
@@ -21,11 +22,24 @@ export function sendAll(files, select) {
   announce(files.length === 1 ? `Sending ${files[0].name}` : `Sending ${files.length} recordings`);
 }
 
-/** Try a failed upload once more. */
+/** Try a failed upload once more; returns its id. */
 export function sendAgain(id) {
   const record = jobs.get(id);
   jobs.remove(id);
   add(id, record.upload.file, record.name, chosenFields());
+  return id;
+}
+
+/** Offer the recordings that an earlier visit could not send. */
+export async function recover() {
+  for (const file of await leftovers()) {
+    const id = `upload-${++count}`;
+    jobs.addUpload(id, file, file.name, () => {
+      jobs.remove(id);
+      forget(file);
+    });
+    jobs.changeUpload(id, { error: "This recording was broken off before it was sent. It is kept in this browser." });
+  }
 }
 
 /** Listen for files that are picked, or dropped anywhere on the page. */
@@ -62,6 +76,7 @@ function add(id, file, name, fields) {
   jobs.addUpload(id, file, name, () => {
     stop.abort();
     jobs.remove(id);
+    forget(file);
   });
   waiting.push({ id, file, name, fields, signal: stop.signal });
   next();
@@ -82,6 +97,7 @@ async function send({ id, file, name, fields, signal }) {
   try {
     const onProgress = (progress) => jobs.changeUpload(id, { progress });
     jobs.arrived(id, await upload(file, name, fields, { onProgress, signal }));
+    forget(file);
   } catch (error) {
     if (error.name === "AbortError") return;
     jobs.changeUpload(id, { error: error.message });
