@@ -19,6 +19,7 @@ INTERRUPTED = 130
 
 def transcribe(
     paths: Annotated[list[str], typer.Argument(help="Files, folders, or patterns: 'calls/*.mp3'.")],
+    *,
     formats: Annotated[
         str, typer.Option("--format", help="text, srt, vtt, tsv, json, verbose_json; or srt,vtt.")
     ] = "text",

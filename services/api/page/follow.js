@@ -28,7 +28,8 @@ export function unwatch() {
 }
 
 async function follow(id, signal) {
-  if (!hasEnded(jobs.get(id).job)) {
+  // A job that failed or was canceled still has the text it came to.
+  if (jobs.get(id).job.status !== "succeeded") {
     for await (const { kind, data } of events(id, signal)) {
       if (kind === "job") accept(data);
       else if (kind === "segments") addSegments(id, data.segments);
