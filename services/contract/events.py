@@ -168,7 +168,10 @@ class EventReader:
         rows = reply[0][1] if reply else []
         for row_id, fields in rows:
             self._last_id = row_id.decode()
-            self._deliver(to_event(self._last_id, fields))
+            try:
+                self._deliver(to_event(self._last_id, fields))
+            except (KeyError, ValueError):  # written by a newer version, or by a stranger
+                logger.warning("Event not understood", extra={"event_id": self._last_id})
         if not rows and not self._is_current:
             self._is_current = True
             self._tell_all_to_resync()

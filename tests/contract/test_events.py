@@ -120,6 +120,38 @@ def test_listener_resumes_on_a_new_api_process(store: JobStore, redis_url: str) 
     run(test)
 
 
+def test_listeners_of_two_api_processes_both_hear(store: JobStore, redis_url: str) -> None:
+    async def test() -> None:
+        job, other = make_job(), make_job()
+        async with EventReader(redis_url) as first, EventReader(redis_url) as second:
+            await heard(first, store)
+            await heard(second, store)
+            async with first.subscribe(job.id) as here, second.subscribe(other.id) as there:
+                for created in (job, other):
+                    store.create(created)
+                    finish(store, created.id)
+                assert {e.job_id for e in await until(here, ended)} == {job.id}
+                assert {e.job_id for e in await until(there, ended)} == {other.id}
+
+    run(test)
+
+
+def test_entry_that_nobody_understands_is_passed_over(
+    store: JobStore, redis_url: str, redis_client: Redis
+) -> None:
+    async def test() -> None:
+        job = make_job()
+        async with EventReader(redis_url) as reader:
+            await heard(reader, store)
+            async with reader.subscribe(job.id) as events:
+                redis_client.xadd("stt:events", {"colour": "red"})
+                redis_client.xadd("stt:events", {"job": job.id, "kind": "status", "status": "new"})
+                store.create(job)
+                assert (await next_event(events)).status is JobStatus.QUEUED
+
+    run(test)
+
+
 @pytest.mark.parametrize("last_id", ["nonsense", "1-", "0-1", "1-1"])
 def test_unknown_last_id_asks_to_read_again(store: JobStore, redis_url: str, last_id: str) -> None:
     async def test() -> None:
