@@ -70,7 +70,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     """A running Redis server of this test alone, to kill and restart."""
     folder = tmp_path / "redis"
     folder.mkdir()
-    server = RedisServer(folder)
+    server = RedisServer(folder, appendfsync="always")
     server.start()
     yield server
     server.kill()

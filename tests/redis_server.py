@@ -34,12 +34,13 @@ def free_port() -> int:
 class RedisServer:
     """One redis-server process; `kill` and `start` as often as a test likes."""
 
-    def __init__(self, folder: Path, *, appendfsync: str = "always") -> None:
+    def __init__(self, folder: Path, *, appendfsync: str = "everysec") -> None:
         """Choose a port; `start` does the rest.
 
         Args:
-            appendfsync: with "everysec", Redis holds back acknowledged writes for up to two seconds
-                while a slow disk syncs, and a kill loses them: no ground for a test to stand on.
+            appendfsync: "always" for tests that kill the server. With "everysec", as in production,
+                Redis holds back acknowledged writes for up to two seconds while a slow disk syncs,
+                and a kill loses them.
         """
         self.folder = folder
         self.appendfsync = appendfsync
