@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from services.client.client import Client, JobRequest
 from services.contract.errors import SttError
 from tests.running_stack import RunningStack
 from tests.tiny_model import SENTENCE
+from tests.waiting import wait_until
 
 Speech = Callable[..., Path]
 
@@ -166,3 +170,26 @@ def test_a_key_is_its_entry_hashed(run: Callable[..., Result]) -> None:
     assert isinstance(lines[0], SttError)
     key, entry = (line.split()[-1] for line in lines[1])
     assert entry == f"asa:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+@pytest.mark.slow
+def test_a_run_that_is_broken_off_goes_on_where_it_stopped(
+    run: Callable[..., Result], stack: RunningStack, calls: Path, client: Client
+) -> None:
+    (calls / "broken.wav").unlink()
+    worker = stack.children()["services.worker"]
+    words = ["transcribe", str(calls), "--batch", "night", "--url", stack.url]
+    worker.suspend()
+    try:
+        with subprocess.Popen([sys.executable, "-m", "services.client", *words]) as process:
+            wait_until(
+                lambda: len(list(client.jobs(batch="night"))) == 2, timeout_s=60, what="two jobs"
+            )
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130
+    finally:
+        worker.resume()
+    assert not list(calls.rglob("*.txt"))
+    assert run(*words).exit_code == 0
+    assert len(list(calls.rglob("*.txt"))) == 2
+    assert len(list(client.jobs(batch="night"))) == 2
