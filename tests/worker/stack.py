@@ -54,10 +54,9 @@ class Stack:
         """Start a worker process and wait until it says that it is alive."""
         n_alive = len(self.queue.workers_alive())
         command = [sys.executable, "-m", "tests.worker.staged_worker", str(seconds_per_call)]
-        log = (self._folder / f"worker-{len(self.workers)}.log").open("wb")
-        worker = subprocess.Popen(
-            command, env={**self._environ, **settings}, stderr=log, stdout=log
-        )
+        environ = {**self._environ, **settings}
+        with (self._folder / f"worker-{len(self.workers)}.log").open("wb") as log:
+            worker = subprocess.Popen(command, env=environ, stderr=log, stdout=log)
         self.workers.append(worker)
         wait_until(
             lambda: len(self.queue.workers_alive()) > n_alive,
