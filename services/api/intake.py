@@ -10,15 +10,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic
 
+from anyio import to_thread
 from fastapi import Request
 
-from services.api.error_handlers import request_id_of
 from services.api.options import Fields, parse, unknown_names
 from services.api.service import Service
 from services.api.uploads import Upload, uploaded
 from services.api.wav_header import wav_duration
 from services.contract.errors import AudioTooLongError, InvalidRequestError, SttError
-from services.contract.job_store import new_job_id
 from services.contract.schema import (
     AudioRef,
     Job,
@@ -44,16 +43,44 @@ class Recording(Generic[Fields]):
     ignored: list[str]
     """Names of fields that were sent and not read."""
 
-    @property
-    def audio(self) -> AudioRef:
-        """Return what a job keeps about it."""
-        return AudioRef(
+    def job(self, order: "Order") -> Job:
+        """Make the recording durable and describe the job that will own it. Sync.
+
+        The job has the recording's key as its id: one name that nobody can guess is enough.
+        """
+        audio = AudioRef(
             key=self.upload.key,
-            sha256=self.upload.sha256,
+            sha256=self.upload.commit(),
             n_bytes=self.upload.n_bytes,
             duration=self.duration,
             filename=getattr(self.fields, "filename", None) or self.upload.filename,
             content_type=self.upload.content_type,
+        )
+        return order.job(self.upload.key, audio)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be done with a recording, and for whom."""
+
+    owner: str
+    options: TranscriptionOptions
+    lane: Lane
+    request_id: str
+    batch: str | None = None
+
+    def job(self, job_id: str, audio: AudioRef) -> Job:
+        """Describe a job that does not exist yet."""
+        return Job(
+            id=job_id,
+            owner=self.owner,
+            status=JobStatus.QUEUED,
+            audio=audio,
+            options=self.options,
+            lane=self.lane,
+            batch=self.batch,
+            created_at=utc_now(),
+            request_id=self.request_id,
         )
 
 
@@ -82,8 +109,9 @@ async def recording(
     async with uploaded(request, service.store, service.settings, allow_raw=allow_raw) as upload:
         fields = parse(kind, upload.pairs)
         names = unknown_names(kind, upload.pairs)
-        duration = wav_duration(upload.head, upload.n_bytes)
+        duration = wav_duration(bytes(upload.head), upload.n_bytes)
         if duration is None:
+            await to_thread.run_sync(upload.commit)
             duration = await service.probe.duration(upload.key, upload.n_bytes)
         most = service.settings.max_audio_s
         if duration > most:
@@ -92,28 +120,6 @@ async def recording(
                 param="file",
             )
         yield Recording(upload, fields, duration, names)
-
-
-def new_job(
-    request: Request,
-    owner: str,
-    audio: AudioRef,
-    options: TranscriptionOptions,
-    lane: Lane,
-    batch: str | None = None,
-) -> Job:
-    """Describe a job that does not exist yet."""
-    return Job(
-        id=new_job_id(),
-        owner=owner,
-        status=JobStatus.QUEUED,
-        audio=audio,
-        options=options,
-        lane=lane,
-        batch=batch,
-        created_at=utc_now(),
-        request_id=request_id_of(request),
-    )
 
 
 def submit(service: Service, job: Job) -> Accepted:
@@ -128,21 +134,25 @@ def submit(service: Service, job: Job) -> Accepted:
     return Accepted(job, is_new=True)
 
 
-def submit_or_attach(service: Service, job: Job) -> Accepted:
-    """Join the job that the same request made before, or submit this one, to wait for it. Sync."""
+def submit_or_attach(service: Service, received: Recording[Fields], order: Order) -> Accepted:
+    """Join the job that the same request made before, or submit a new one, to wait for it. Sync."""
+    job = received.job(order)
     same = service.jobs.find_attachable(job.owner, job.audio.sha256, job.options, ATTACH_S)
     accepted = submit(service, job) if same is None else Accepted(same, is_new=False)
     waited = service.waiters.take(accepted.job.id, is_new=accepted.is_new)
     return Accepted(accepted.job, accepted.is_new, lives_by_waiting=waited)
 
 
-def submit_once(service: Service, job: Job, idempotency_key: str | None) -> Accepted:
+def submit_once(
+    service: Service, received: Recording[Fields], order: Order, idempotency_key: str | None
+) -> Accepted:
     """Submit a job unless its Idempotency-Key made one before. Sync.
 
     Raises:
         IdempotencyConflictError: the key came with another request.
         InvalidRequestError: the key is too long.
     """
+    job = received.job(order)
     if idempotency_key is None:
         return submit(service, job)
     if not 0 < len(idempotency_key) <= MAX_IDEMPOTENCY_KEY_CHARS:

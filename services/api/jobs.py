@@ -7,7 +7,8 @@ from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from services.api import openapi
-from services.api.intake import Accepted, new_job, recording, submit, submit_once
+from services.api.error_handlers import request_id_of
+from services.api.intake import Accepted, Order, recording, submit, submit_once
 from services.api.job_events import job_events
 from services.api.job_view import Deleted, JobList, JobView, job_view
 from services.api.live import EventStream
@@ -18,6 +19,7 @@ from services.api.retry_body import retry_pairs
 from services.api.service import Owner, Parts, Service
 from services.contract import retention
 from services.contract.errors import AudioExpiredError
+from services.contract.job_store import new_job_id
 from services.contract.schema import Job, JobStatus, TranscriptFormat
 
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
@@ -35,8 +37,8 @@ async def create(
         served = service.models.require(fields.model)
         options = to_options(fields, fields.task, served)
         queue = lane(fields, received.duration)
-        job = new_job(request, owner, received.audio, options, queue, fields.batch)
-        accepted = await run_in_threadpool(submit_once, service, job, idempotency_key)
+        order = Order(owner, options, queue, request_id_of(request), fields.batch)
+        accepted = await run_in_threadpool(submit_once, service, received, order, idempotency_key)
         received.upload.is_kept = accepted.is_new
     return accepted_response(accepted, received.ignored)
 
@@ -139,7 +141,8 @@ def again(
     options = to_options(fields, fields.task, served) if pairs else earlier.options
     batch = fields.batch or earlier.batch
     queue = fields.priority or earlier.lane
-    return submit(service, new_job(request, earlier.owner, earlier.audio, options, queue, batch))
+    order = Order(earlier.owner, options, queue, request_id_of(request), batch)
+    return submit(service, order.job(new_job_id(), earlier.audio))
 
 
 def placed_view(service: Service, job: Job) -> JobView:

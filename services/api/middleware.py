@@ -5,9 +5,10 @@ Plain ASGI, since Starlette's BaseHTTPMiddleware would buffer uploads and break 
 
 import asyncio
 import logging
+import os
 import re
 import time
-from uuid import uuid4
+from random import Random
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +19,8 @@ access_logger = logging.getLogger("services.api.access")
 
 _SAFE_ID = re.compile(r"^[\w.:@-]{1,100}$", re.ASCII)
 _PRIVATE_STATUS = 500
+# Ids for logs need not be secret; the system's own randomness costs a call each time.
+_numbers = Random(os.urandom(32))
 
 
 class RequestIds:
@@ -37,7 +40,7 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if _SAFE_ID.match(given) else uuid4().hex
+        request_id = given if _SAFE_ID.match(given) else f"{_numbers.getrandbits(128):032x}"
         scope["request_id"] = request_id
         status = _PRIVATE_STATUS
         began = time.monotonic()

@@ -35,8 +35,8 @@ class Service:
     metrics: Metrics
 
 
-def service_of(request: Request) -> Service:
-    """Return the parts of this process."""
+async def service_of(request: Request) -> Service:
+    """Return the parts of this process; async, so that FastAPI needs no thread for it."""
     return cast(Service, request.app.state.service)
 
 

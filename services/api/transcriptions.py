@@ -13,7 +13,8 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from services.api import openapi
-from services.api.intake import Accepted, new_job, recording, submit_or_attach
+from services.api.error_handlers import request_id_of
+from services.api.intake import Accepted, Order, recording, submit_or_attach
 from services.api.live import EventStream
 from services.api.options import TranscriptionFields, lane_of, to_options
 from services.api.outcomes import require_succeeded
@@ -45,9 +46,8 @@ async def answer(request: Request, service: Service, owner: str, task: Task) -> 
         fields = received.fields
         served = service.models.require(fields.model)
         options = to_options(fields, task, served)
-        lane = lane_of(received.duration)
-        job = new_job(request, owner, received.audio, options, lane)
-        accepted = await run_in_threadpool(submit_or_attach, service, job)
+        order = Order(owner, options, lane_of(received.duration), request_id_of(request))
+        accepted = await run_in_threadpool(submit_or_attach, service, received, order)
         received.upload.is_kept = accepted.is_new
     headers = {"x-job-id": accepted.job.id, **openapi.ignored_header(received.ignored)}
     if fields.stream:

@@ -9,7 +9,6 @@ import hashlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 
 import anyio
 from anyio import to_thread
@@ -22,6 +21,7 @@ from services.contract.errors import (
     AudioStoreError,
     EmptyAudioError,
     InvalidRequestError,
+    StoreFullError,
     UnsupportedMediaTypeError,
     UploadAbortedError,
     UploadTimeoutError,
@@ -38,21 +38,6 @@ HEAD_BYTES = 4096
 _RAW_TYPES = re.compile(r"^(audio/|video/|application/octet-stream$|application/ogg$)")
 _MEDIA_TYPE = re.compile(r"^(audio|video)/[\w.+-]{1,80}$", re.ASCII)
 OCTETS = "application/octet-stream"
-
-
-@dataclass
-class Upload:
-    """A recording that is in the store, and the fields that came with it."""
-
-    key: str
-    sha256: str
-    n_bytes: int
-    head: bytes
-    filename: str
-    content_type: str
-    pairs: list[tuple[str, str]] = field(default_factory=list)
-    is_kept: bool = False
-    """Set it once a job owns the recording; else it is deleted again."""
 
 
 class RawBody:
@@ -78,8 +63,8 @@ Body = MultipartForm | RawBody
 @asynccontextmanager
 async def uploaded(
     request: Request, store: AudioStore, settings: ApiSettings, *, allow_raw: bool
-) -> AsyncIterator[Upload]:
-    """Receive a recording; on leaving, delete it unless it `is_kept`.
+) -> AsyncIterator["Upload"]:
+    """Receive a recording; on leaving, nothing of it stays unless it `is_kept`.
 
     Raises:
         UnsupportedMediaTypeError · InvalidRequestError · UploadTooLargeError · UploadTimeoutError
@@ -87,13 +72,14 @@ async def uploaded(
     """
     check_length(request, settings.max_upload_bytes)
     body = body_of(request, allow_raw=allow_raw)
-    upload = await _receive(request, body, store, settings)
+    upload = Upload(store, settings.max_upload_bytes)
     try:
+        await _receive(request, body, upload, settings)
         yield upload
     finally:
         if not upload.is_kept:
             with anyio.CancelScope(shield=True):
-                await to_thread.run_sync(store.delete, upload.key)
+                await to_thread.run_sync(upload.discard)
 
 
 def body_of(request: Request, *, allow_raw: bool) -> Body:
@@ -128,40 +114,24 @@ def check_length(request: Request, max_bytes: int) -> None:
         raise _too_large(max_bytes)
 
 
-async def _receive(
-    request: Request, body: Body, store: AudioStore, settings: ApiSettings
-) -> Upload:
-    sink = _Sink(store, settings.max_upload_bytes)
+async def _receive(request: Request, body: Body, upload: "Upload", settings: ApiSettings) -> None:
     try:
         # Not asyncio.timeout: a thread that is writing must have ended before the file is dropped.
         with anyio.fail_after(settings.upload_timeout_s):
-            await _fill(sink, body, _chunks(request, settings.upload_idle_timeout_s))
-    except BaseException as error:
-        with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(sink.discard)
-        if isinstance(error, TimeoutError):
-            took = f"The upload took longer than {settings.upload_timeout_s:g} s."
-            raise UploadTimeoutError(took) from error
-        if isinstance(error, ClientDisconnect):
-            raise UploadAbortedError("The client went away during the upload.") from error
-        raise
-    return Upload(
-        key=sink.key,
-        sha256=sink.digest.hexdigest(),
-        n_bytes=sink.n_bytes,
-        head=bytes(sink.head),
-        filename=body.filename,
-        content_type=media_type(body.content_type),
-        pairs=body.pairs,
-    )
-
-
-async def _fill(sink: "_Sink", body: Body, chunks: AsyncIterator[bytes]) -> None:
-    async for chunk in chunks:
-        if sink.take(body.feed(chunk)):
-            await to_thread.run_sync(sink.flush)
+            async for chunk in _chunks(request, settings.upload_idle_timeout_s):
+                if upload.take(body.feed(chunk)):
+                    await to_thread.run_sync(upload.flush)
+    except TimeoutError as error:
+        took = f"The upload took longer than {settings.upload_timeout_s:g} s."
+        raise UploadTimeoutError(took) from error
+    except ClientDisconnect as error:
+        raise UploadAbortedError("The client went away during the upload.") from error
     body.finish()
-    await to_thread.run_sync(sink.commit)
+    if not upload.n_bytes:
+        raise EmptyAudioError("The file is empty.", param="file")
+    upload.pairs = body.pairs
+    upload.filename = body.filename
+    upload.content_type = media_type(body.content_type)
 
 
 async def _chunks(request: Request, idle_timeout_s: float) -> AsyncIterator[bytes]:
@@ -180,19 +150,28 @@ async def _chunks(request: Request, idle_timeout_s: float) -> AsyncIterator[byte
             yield chunk
 
 
-class _Sink:
-    """Collects a recording: `take` on the event loop, the other methods in a thread."""
+class Upload:
+    """A recording on its way into the store: `take` on the event loop, the rest in threads."""
 
     def __init__(self, store: AudioStore, max_bytes: int) -> None:
+        """Begin with nothing."""
         self.key = new_key()
-        self.digest = hashlib.sha256()
+        self.pairs: list[tuple[str, str]] = []
+        """The fields that came with it."""
+        self.filename = ""
+        self.content_type = OCTETS
         self.n_bytes = 0
         self.head = bytearray()
+        """Its first bytes."""
+        self.is_kept = False
+        """Set it once a job owns the recording; else it is deleted again."""
         self._store = store
         self._max_bytes = max_bytes
+        self._digest = hashlib.sha256()
         self._writer: RecordingWriter | None = None
         self._parts: list[bytes] = []
         self._n_waiting = 0
+        self._is_committed = False
 
     def take(self, parts: list[bytes]) -> bool:
         """Keep bytes; return whether it is time to flush."""
@@ -206,27 +185,27 @@ class _Sink:
         self._parts += parts
         return self._n_waiting >= FLUSH_BYTES
 
-    def flush(self) -> None:
+    def flush(self) -> RecordingWriter:
         """Write what was kept."""
         if self._writer is None:
             self._writer = self._store.writer(self.key)
         data = b"".join(self._parts)
         self._parts.clear()
         self._n_waiting = 0
-        self.digest.update(data)
+        self._digest.update(data)
         self._writer.write(data)
+        return self._writer
 
-    def commit(self) -> None:
-        """Make the recording durable."""
-        if not self.n_bytes:
-            raise EmptyAudioError("The file is empty.", param="file")
-        self.flush()
-        if self._writer is not None:
-            self._writer.commit()
+    def commit(self) -> str:
+        """Make the recording durable, once; return its SHA-256."""
+        if not self._is_committed:
+            self.flush().commit()
+            self._is_committed = True
+        return self._digest.hexdigest()
 
     def discard(self) -> None:
         """Leave nothing behind; what a broken store keeps, the sweep removes later."""
-        with suppress(AudioStoreError):
+        with suppress(AudioStoreError, StoreFullError):
             if self._writer is not None:
                 self._writer.abort()
                 self._store.delete(self.key)

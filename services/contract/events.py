@@ -175,6 +175,9 @@ class EventReader:
         if not rows and not self._is_current:
             self._is_current = True
             self._tell_all_to_resync()
+        if len(rows) > 1 or (rows and not self._subscriptions):
+            # A read for every single event costs too much when they come fast, or for nobody.
+            await asyncio.sleep(BUSY_PAUSE_S)
 
     def _deliver(self, event: Event) -> None:
         """Keep an event, and hand it on unless a "resync" will stand for it in a moment."""
