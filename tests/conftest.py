@@ -17,6 +17,7 @@ from redis import Redis
 
 from services.contract.redis_client import connect
 from tests.redis_server import RedisServer
+from tests.running_stack import RunningStack
 
 SEED_NAME = "TEST_SEED"
 
@@ -95,6 +96,28 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return path
 
     return speak
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle `tiny@1`, which says tiny_model.SENTENCE to everything."""
+    # Imported here: torch takes seconds, and most tests do without.
+    from tests.tiny_model import tiny_bundle
+
+    return tiny_bundle(tmp_path_factory.mktemp("tiny") / "bundle")
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, tiny_bundle_dir: Path
+) -> Iterator[RunningStack]:
+    """`whisper-sv up` with the tiny model, for all tests that leave it as they found it."""
+    running = RunningStack(tmp_path_factory.mktemp("stack"), tiny_bundle_dir)
+    try:
+        running.wait_ready()
+        yield running
+    finally:
+        running.stop()
 
 
 def resample(source: Path, target: Path) -> None:

@@ -16,7 +16,6 @@ import openai
 import pytest
 
 from tests.api.recordings import wav
-from tests.client.conftest import stack, tiny_bundle_dir  # noqa: F401
 from tests.running_stack import RunningStack
 from tests.tiny_model import SENTENCE
 
@@ -35,13 +34,13 @@ CODECS = {
 
 
 @pytest.fixture
-def sdk(stack: RunningStack) -> Iterator[openai.OpenAI]:  # noqa: F811
+def sdk(stack: RunningStack) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{stack.url}/v1", api_key="any", max_retries=0) as client:
         yield client
 
 
 @pytest.fixture
-def http(stack: RunningStack) -> Iterator[httpx.Client]:  # noqa: F811
+def http(stack: RunningStack) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=stack.url, timeout=60) as client:
         yield client
 
@@ -74,7 +73,7 @@ def test_text_streams(sdk: openai.OpenAI, speech: Speak) -> None:
     assert "".join(e.delta for e in events[:-1]) == events[-1].text == SENTENCE  # type: ignore[union-attr]
 
 
-def test_many_callers_at_once(stack: RunningStack, speech: Speak) -> None:  # noqa: F811
+def test_many_callers_at_once(stack: RunningStack, speech: Speak) -> None:
     clips = [speech(f"Det här är klipp nummer {number}") for number in range(12)]
 
     async def send_all() -> list[str]:
@@ -178,7 +177,7 @@ console.log(JSON.stringify(out));
 
 
 @pytest.mark.slow
-def test_the_node_sdk(stack: RunningStack, speech: Speak, tmp_path: Path) -> None:  # noqa: F811
+def test_the_node_sdk(stack: RunningStack, speech: Speak, tmp_path: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not installed")

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.client.conftest import stack, tiny_bundle_dir  # noqa: F401
 from tests.running_stack import RunningStack
 
 #: A machine that runs other tests too is slow now and then.
@@ -85,7 +84,7 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
 
 
 @pytest.fixture
-def page(visitor: Visitor, stack: RunningStack) -> Page:  # noqa: F811
+def page(visitor: Visitor, stack: RunningStack) -> Page:
     """The page of the stack with the tiny model, ready for use."""
     opened = visitor.open(stack.url)
     opened.wait_for_selector("#model:not([hidden])")
