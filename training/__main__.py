@@ -1,47 +1,193 @@
-"""The command line of training: `python -m training COMMAND --config training/configs/NAME.yaml`."""
+"""The command line: `python -m training COMMAND --config training/configs/NAME.yaml`.
+
+Exit codes: 0 done, 75 stopped with a checkpoint (run the same command again), 1 an error in one
+line on stderr, 2 a wrong command line.
+"""
 
 import argparse
+import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.contract.errors import SttError
-from training.config import load_config
+from training.train.stopping import EXIT_RESUMABLE, parse_duration_s
+
+if TYPE_CHECKING:
+    from training.config import TrainingConfig
+
+Command = Callable[["TrainingConfig", argparse.Namespace], bool]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 75 stopped and resumable, 1 error."""
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    train = commands.add_parser("train")
-    train.add_argument("--config", type=Path, required=True)
-    train.add_argument("--set", action="append", default=[], dest="overrides")
-    train.add_argument("--prepared")
-    train.add_argument("--max-time")
-    options = parser.parse_args(arguments)
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     try:
-        return _train(options)
+        done = _build_tokenizer(options) if options.command == "tokenizer" else _run(options)
     except SttError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
-
-
-def _train(options: argparse.Namespace) -> int:
-    from training.prepare.shards import PreparedCorpus
-    from training.train.run import train
-    from training.train.stopping import EXIT_RESUMABLE, parse_duration_s
-
-    config = load_config(options.config, options.overrides)
-    corpus = PreparedCorpus.open(options.prepared or str(config.work_dir / "prepared"))
-    max_time_s = parse_duration_s(options.max_time) if options.max_time else None
-    done = train(
-        config.model,
-        config.train,
-        corpus,
-        config.work_dir / "run",
-        seed=config.seed,
-        max_time_s=max_time_s,
-    )
     return 0 if done else EXIT_RESUMABLE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (_, summary) in _commands().items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        command.add_argument("--config", type=Path, required=True, help="YAML file")
+        command.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            dest="overrides",
+            metavar="SECTION.KEY=VALUE",
+            help="change one value of the config; may be repeated",
+        )
+        _add_own_options(name, command)
+    tokenizer = commands.add_parser("tokenizer", help="rebuild Whisper's tokenizer")
+    tokenizer.add_argument("--tiktoken", type=Path, required=True, help="multilingual.tiktoken")
+    tokenizer.add_argument("--out", type=Path, required=True)
+    return parser
+
+
+def _add_own_options(name: str, command: argparse.ArgumentParser) -> None:
+    if name in ("recipe", "train"):
+        command.add_argument(
+            "--max-time", type=_duration, help="stop with a checkpoint in time, such as 2h50m"
+        )
+    if name == "prepare":
+        command.add_argument("--out", help="folder or URL; work_dir/prepared by default")
+        command.add_argument("--export", type=Path, help="also pack it into this .tar.gz")
+    if name == "evaluate":
+        command.add_argument("--model", help="bundle, checkpoint or hub id; the trained model")
+    if name == "compare":
+        command.add_argument("--models", nargs="+", required=True, help="the first is the baseline")
+    if name == "deploy":
+        command.add_argument("--source", help="bundle, URL or hub id; the converted bundle")
+        command.add_argument("--force", action="store_true", help="even if it is worse")
+    if name == "publish":
+        command.add_argument("--dry-run", action="store_true", help="stage, upload nothing")
+        command.add_argument("--private", action="store_true", help="make a private repository")
+
+
+def _run(options: argparse.Namespace) -> bool:
+    from training.config import load_config, save_config
+
+    overrides = list(options.overrides)
+    if getattr(options, "export", None):
+        overrides.append(f"prepare.export={options.export}")
+    if getattr(options, "force", False):
+        overrides.append("deploy.force=true")
+    config = load_config(options.config, overrides)
+    save_config(config, config.work_dir / "config.yaml")
+    command, _ = _commands()[options.command]
+    return command(config, options)
+
+
+def _commands() -> dict[str, tuple[Command, str]]:
+    return {
+        "recipe": (_recipe, "all stages: synthesize, prepare, train, evaluate, convert, deploy"),
+        "synthesize": (_synthesize, "text to a speech corpus"),
+        "prepare": (_prepare, "recordings and texts to shards"),
+        "train": (_train, "shards to a checkpoint"),
+        "evaluate": (_evaluate, "error rates and a report"),
+        "compare": (_compare, "several models side by side"),
+        "convert": (_convert, "checkpoint to a model bundle"),
+        "deploy": (_deploy, "bundle to the workers"),
+        "rollback": (_rollback, "serve again what was served before the last deploy"),
+        "publish": (_publish, "bundle and checkpoint to the hub"),
+    }
+
+
+# The stages import torch and more; `--help` and a wrong option should not wait for that.
+
+
+def _recipe(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+    from training.recipe import recipe
+
+    return recipe(config, options.max_time)
+
+
+def _synthesize(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+    from training.recipe import synthesize
+
+    synthesize(config)
+    return True
+
+
+def _prepare(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+    from training.recipe import prepare
+
+    prepare(config, options.out)
+    return True
+
+
+def _train(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+    from training.recipe import train
+
+    return train(config, options.max_time)
+
+
+def _evaluate(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+    from training.recipe import evaluate
+
+    evaluate(config, options.model)
+    return True
+
+
+def _compare(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+    from training.evaluate.compare import compare
+    from training.recipe import open_corpus
+
+    compare(config.evaluate, options.models, open_corpus(config), config.work_dir / "compare")
+    return True
+
+
+def _convert(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+    from training.recipe import convert
+
+    print(convert(config))
+    return True
+
+
+def _deploy(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+    from training.recipe import deploy
+
+    deploy(config, options.source)
+    return True
+
+
+def _rollback(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+    from training.recipe import rollback
+
+    print(rollback(config))
+    return True
+
+
+def _publish(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+    from training.recipe import publish
+
+    print(publish(config, dry_run=options.dry_run, private=options.private))
+    return True
+
+
+def _build_tokenizer(options: argparse.Namespace) -> bool:
+    from training.tokenizer import build_tokenizer
+
+    print(build_tokenizer(options.tiktoken, options.out))
+    return True
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration_s(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time such as 90s, 45m or 2h50m"
+        ) from error
 
 
 if __name__ == "__main__":

@@ -1,13 +1,28 @@
 """A whole training config: one YAML file, typed, unknown keys refused."""
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from services.contract.errors import ConfigError
-from training.train.config import ModelConfig, TrainConfig
+from training.convert.config import ConvertConfig
+from training.evaluate.config import EvaluateConfig
+from training.prepare.config import PrepareConfig
+from training.publish.config import PublishConfig
+from training.synthesize.config import SynthesizeConfig
+from training.train.config import ModelConfig, Section, TrainConfig
+
+
+class DeployConfig(Section):
+    """Where the finished bundle goes to be served."""
+
+    models_dir: Path
+    """The directory that workers watch."""
+    force: bool = False
+    """Deploy even if the model is worse than the one that is served now."""
 
 
 class TrainingConfig(BaseModel):
@@ -18,25 +33,44 @@ class TrainingConfig(BaseModel):
     name: str
     seed: int = 1
     work_dir: Path
-    """All outputs live under it: corpus/ prepared/ run/ report/ bundle/."""
+    """All outputs live under it: corpus/ prepared/ run/ report/ bundle/ publish/."""
+    prepared: str | None = None
+    """Prepared corpus elsewhere: folder, URL or prepared.tar.gz; then `prepare` is not needed."""
+    synthesize: SynthesizeConfig | None = None
+    """Makes the corpus; `prepare.source` is then `work_dir`/corpus."""
+    prepare: PrepareConfig | None = None
     model: ModelConfig
-    train: TrainConfig
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    convert: ConvertConfig
+    deploy: DeployConfig | None = None
+    publish: PublishConfig | None = None
+
+    @model_validator(mode="after")
+    def _some_data(self) -> Self:
+        if self.prepared is None and self.prepare is None:
+            raise ValueError("give `prepare`, or `prepared` with a corpus that is prepared already")
+        return self
 
 
 def load_config(path: Path, overrides: list[str]) -> TrainingConfig:
     """Read a config file.
 
     Args:
+        path: YAML.
         overrides: `section.key=value`, values in YAML.
     Raises:
         ConfigError: not readable, an unknown key, a bad value.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML: {str(error).splitlines()[0]}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} cannot be read as YAML: {reason}") from error
     for override in overrides:
         _set(content, override)
+    if isinstance(content, dict) and isinstance(content.get("convert", {}), dict):
+        content["convert"] = {"name": content.get("name"), **content.get("convert", {})}
     try:
         return TrainingConfig.model_validate(content)
     except ValidationError as error:
@@ -44,6 +78,25 @@ def load_config(path: Path, overrides: list[str]) -> TrainingConfig:
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
             f"{path}: {where or 'config'}: {first['msg']}", param=where or None
+        ) from error
+
+
+def save_config(config: TrainingConfig, path: Path) -> None:
+    """Write the resolved config, every default spelled out, in one step.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    partial = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(content, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise ConfigError(
+            f"work_dir: {path.parent} cannot be written: {error.strerror}; choose another",
+            param="work_dir",
         ) from error
 
 
@@ -56,4 +109,7 @@ def _set(content: Any, override: str) -> None:
         content = content.setdefault(parent, {}) if isinstance(content, dict) else None
     if not isinstance(content, dict):
         raise ConfigError(f"--set {override}: {key} is not inside a section")
-    content[last] = yaml.safe_load(value)
+    try:
+        content[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not YAML") from error

@@ -1,7 +1,9 @@
-"""Whisper's multilingual tokenizer, rebuilt from the tiktoken file in the openai-whisper source package.
+"""Whisper's multilingual tokenizer, rebuilt from the tiktoken file in the openai-whisper source
+package.
 
-A model that starts from scratch has no checkpoint to copy a tokenizer from; this is the genuine one, vocabulary
-51865. A build-time step: nothing that serves or trains reads the tiktoken file again.
+A model that starts from scratch has no checkpoint to copy a tokenizer from; this is the genuine
+one, vocabulary 51865. A build-time step: nothing that serves or trains reads the tiktoken file
+again.
 """
 
 import base64
@@ -28,7 +30,7 @@ def load_tokenizer(source: str) -> WhisperTokenizer:
         TokenizerError: nothing there is a Whisper tokenizer.
     """
     try:
-        tokenizer = WhisperTokenizer.from_pretrained(source)
+        tokenizer: WhisperTokenizer = WhisperTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError) as error:
         raise TokenizerError(
             f"no Whisper tokenizer at {source!r}; give a model folder, a hub id, or build one with "
@@ -93,7 +95,8 @@ def _read_ranks(path: Path) -> dict[bytes, int]:
         }
     except (OSError, ValueError, binascii.Error) as error:
         raise TokenizerError(
-            f"{path} is not a tiktoken file; take whisper/assets/multilingual.tiktoken from the openai-whisper sdist"
+            f"{path} is not a tiktoken file; take whisper/assets/multilingual.tiktoken from the "
+            "openai-whisper source package"
         ) from error
     if len(ranks) != N_TEXT_TOKENS:
         raise TokenizerError(
@@ -104,11 +107,9 @@ def _read_ranks(path: Path) -> dict[bytes, int]:
 
 def _merges(ranks: dict[bytes, int]) -> list[tuple[bytes, bytes]]:
     """Recover the merge list: each token is the join of what the earlier merges leave of it."""
-    return [
-        pair
-        for token, rank in sorted(ranks.items(), key=lambda item: item[1])
-        if len(token) > 1 and len(pair := _parts(token, ranks, rank)) == 2
-    ]
+    longer = sorted((token for token in ranks if len(token) > 1), key=lambda token: ranks[token])
+    parts = [_parts(token, ranks, ranks[token]) for token in longer]
+    return [(pair[0], pair[1]) for pair in parts if len(pair) == 2]
 
 
 def _parts(token: bytes, ranks: dict[bytes, int], limit: int) -> tuple[bytes, ...]:

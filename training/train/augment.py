@@ -45,7 +45,7 @@ def change_level(
         samples = samples + level * noise(len(samples), generator)
     if generator.random() < config.gain_share:
         samples = samples * np.float32(10 ** (float(generator.uniform(-12, 6)) / 20))
-    return np.clip(samples, -1.0, 1.0, dtype=np.float32)
+    return _limited(samples)
 
 
 def noise(n_samples: int, generator: np.random.Generator) -> Samples:
@@ -61,12 +61,13 @@ def noise(n_samples: int, generator: np.random.Generator) -> Samples:
 
 
 def no_speech(generator: np.random.Generator) -> Samples:
-    """Make a sample without speech: digital silence, or noise between -70 and -20 dBFS, 0.5 to 5 s long."""
+    """Make a sample without speech: digital silence, or noise between -70 and -20 dBFS, 0.5 to 5 s
+    long."""
     n_samples = int(generator.uniform(0.5, 5.0) * SAMPLE_RATE)
     if generator.random() < 0.3:
         return np.zeros(n_samples, dtype=np.float32)
     level = np.float32(10 ** (float(generator.uniform(-70, -20)) / 20))
-    return np.clip(level * noise(n_samples, generator), -1.0, 1.0, dtype=np.float32)
+    return _limited(level * noise(n_samples, generator))
 
 
 def mask_spectrum(
@@ -91,3 +92,8 @@ def mask_spectrum(
         start = int(generator.integers(0, n_mels - width))
         masked[start : start + width] = fill
     return masked
+
+
+def _limited(samples: Samples) -> Samples:
+    limited: Samples = np.clip(samples, -1.0, 1.0, dtype=np.float32)
+    return limited

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from services.contract.encoder_context import context_frames
 from training.prepare.shards import Clip, PreparedCorpus
 from training.train import augment
 from training.train.config import LabelConfig, TrainConfig
 from training.train.features import FULL_FRAMES, HOP_SAMPLES, log_mel
-from training.train.labels import IGNORE_INDEX, LabelWriter, Target
+from training.train.labels import IGNORE_INDEX, NO_TIME, LabelWriter, Target
 from training.train.plan import Batch, Draw
 from training.train.vocabulary import Vocabulary
 from training.train.windows import Window, build_window, sample_generator
@@ -43,7 +44,8 @@ class _Sample:
 
 
 class BatchDataset(Dataset[dict[str, Tensor]]):
-    """Map-style and pure: item i is always the same tensors, in whatever process and after any restart."""
+    """Map-style and pure: item i is always the same tensors, in whatever process and after any
+    restart."""
 
     def __init__(self, speech: Speech, plan: list[Batch], config: TrainConfig, seed: int) -> None:
         self._speech = speech
@@ -58,8 +60,9 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
         """Build a batch.
 
         Returns:
-            input_features float32 (n, n_mels, n_frames); decoder_input_ids and labels int64 (n, n_tokens) in rows of
-            the vocabulary; ctc_targets int64 (sum of lengths,), ctc_lengths and n_frames int64 (n,).
+            input_features float32 (n, n_mels, n_frames); decoder_input_ids and labels int64 (n,
+            n_tokens) in rows of the vocabulary; ctc_targets int64 (sum of lengths,), ctc_lengths
+            and n_frames int64 (n,).
         """
         batch = self._plan[index]
         samples = [self._sample(draws) for draws in batch.windows]
@@ -87,7 +90,8 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
     def _prompt(
         self, window: Window, config: LabelConfig, generator: np.random.Generator
     ) -> str | None:
-        """Draw the text before the transcript: other speech, or words of this one among others (hotwords)."""
+        """Draw the text before the transcript: other speech, or words of this one among others
+        (hotwords)."""
         if generator.random() >= config.prompt_share:
             return None
         others = [
@@ -107,18 +111,23 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
         return ", ".join(words)
 
     def _context(self, samples: list[_Sample], batch: Batch) -> int:
-        """Choose the number of frames of a batch: the longest window and a margin of 0.16 to 0.8 s, always even."""
+        """Choose the number of frames of a batch: the longest window and a margin of 0.16 to 0.8 s,
+        always even."""
         if batch.full_context:
             return FULL_FRAMES
         longest = max(len(sample.window.samples) // HOP_SAMPLES for sample in samples)
+        if batch.served_context:
+            return context_frames(longest, short_context=True)
         margin = 16 + int(np.random.default_rng([self._seed, 4, batch.index]).integers(0, 65))
         n_frames = min(FULL_FRAMES, longest + margin)
-        # CTranslate2 takes an encoder output of n_mels positions for features: no one may meet that length.
+        # CTranslate2 takes an encoder output of n_mels positions for features: no one may meet that
+        # length.
         n_frames += 2 if n_frames // 2 == self._speech.n_mels else 0
         return n_frames - n_frames % 2
 
     def _features(self, sample: _Sample, n_frames: int) -> NDArray[np.float32]:
-        """Compute the mel of one window and pad it to `n_frames`, with mel zeros or as silent audio."""
+        """Compute the mel of one window and pad it to `n_frames`, with mel zeros or as silent
+        audio."""
         samples = sample.window.samples[: n_frames * HOP_SAMPLES]
         n_real = max(1, len(samples) // HOP_SAMPLES)
         if sample.generator.random() >= _MEL_ZERO_SHARE:
@@ -134,15 +143,18 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
         inputs = np.full((len(targets), width), end, dtype=np.int64)
         labels = np.full((len(targets), width), end, dtype=np.int64)
         wanted = np.zeros((len(targets), width), dtype=bool)
+        times = np.full((len(targets), width), NO_TIME, dtype=np.float32)
         for row, target in enumerate(targets):
             n_tokens = len(target.labels)
             inputs[row, :n_tokens] = target.input_ids
+            times[row, :n_tokens] = target.times
             wanted[row, :n_tokens] = np.asarray(target.labels) != IGNORE_INDEX
             labels[row, :n_tokens] = np.where(wanted[row, :n_tokens], target.labels, end)
         rows = self._speech.vocabulary.rows
         return {
             "decoder_input_ids": torch.from_numpy(rows[inputs]),
             "labels": torch.from_numpy(np.where(wanted, rows[labels], IGNORE_INDEX)),
+            "times": torch.from_numpy(times),
         }
 
     def _ctc_tensors(self, windows: list[Window]) -> dict[str, Tensor]:

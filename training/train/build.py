@@ -13,6 +13,7 @@ from transformers import (
 from transformers.models.whisper.modeling_whisper import sinusoids
 
 from services.contract.errors import ConfigError, TokenizerError
+from training.train.alignment_heads import Head
 from training.train.config import LabelConfig, LoraConfig, ModelConfig, ScratchConfig
 from training.train.labels import SpecialTokens
 from training.train.trainee import Trainee
@@ -24,18 +25,20 @@ _POSITION_SCALE = (
 
 
 def load_base(config: ModelConfig) -> tuple[WhisperForConditionalGeneration, GenerationConfig]:
-    """Load the weights to start from, always as float32: half-precision checkpoints cannot be trained as they are.
+    """Load the weights to start from, always as float32: half-precision checkpoints cannot be
+    trained as they are.
 
     Raises:
         ConfigError: no Whisper checkpoint there.
     """
     try:
         model = WhisperForConditionalGeneration.from_pretrained(
-            config.base, revision=config.revision, dtype=torch.float32
+            config.base, revision=config.revision or "main", dtype=torch.float32
         )
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"model.base: no Whisper checkpoint at {config.base!r}; give a hub id or a folder with model.safetensors",
+            f"model.base: no Whisper checkpoint at {config.base!r}; give a hub id or a folder "
+            "with model.safetensors",
             param="model.base",
         ) from error
     return model, model.generation_config
@@ -103,6 +106,8 @@ def build_trainee(
         timestamp_rows=(first, first + 1501),
         timestamp_smoothing=labels.timestamp_smoothing,
         label_smoothing=labels.label_smoothing,
+        guide_weight=config.guide_weight,
+        guide_heads=config.guide_heads,
     )
 
 
@@ -111,7 +116,8 @@ def add_adapters(
 ) -> WhisperForConditionalGeneration:
     """Freeze the weights and inject low-rank adapters into the named modules, in place.
 
-    Without a task type: peft's wrapper for sequence models passes arguments that Whisper does not take (peft#1988).
+    Without a task type: peft's wrapper for sequence models passes arguments that Whisper does not
+    take (peft#1988).
     """
     from peft import LoraConfig as PeftLoraConfig
     from peft import inject_adapter_in_model
@@ -123,8 +129,8 @@ def add_adapters(
         lora_dropout=config.dropout,
         target_modules=list(config.target_modules),
     )
-    adapted: WhisperForConditionalGeneration = inject_adapter_in_model(adapters, whisper)
-    return adapted
+    inject_adapter_in_model(adapters, whisper)
+    return whisper
 
 
 def check_tokenizer(whisper: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer) -> None:
@@ -137,13 +143,13 @@ def check_tokenizer(whisper: WhisperForConditionalGeneration, tokenizer: Whisper
     start = tokenizer.convert_tokens_to_ids("<|startoftranscript|>")
     if start != whisper.config.decoder_start_token_id or not n_rows - 1501 <= n_tokens <= n_rows:
         raise TokenizerError(
-            f"the tokenizer has {n_tokens} tokens and <|startoftranscript|> {start}, the model {n_rows} and "
-            f"{whisper.config.decoder_start_token_id}: take the tokenizer of the same model"
+            f"the tokenizer has {n_tokens} tokens and <|startoftranscript|> {start}, the model "
+            f"{n_rows} and {whisper.config.decoder_start_token_id}: take the model's own tokenizer"
         )
 
 
 def scratch_generation_config(
-    special: SpecialTokens, tokenizer: WhisperTokenizer, language: str
+    special: SpecialTokens, tokenizer: WhisperTokenizer, language: str, heads: list[Head]
 ) -> GenerationConfig:
     """Write the generation facts that a checkpoint brings along and a model from scratch lacks."""
     ids = dataclasses.asdict(special)
@@ -165,6 +171,7 @@ def scratch_generation_config(
             for task in ("transcribe", "translate")
         },
         no_timestamps_token_id=ids["no_timestamps"],
+        alignment_heads=[list(head) for head in heads],
         prev_sot_token_id=ids["previous"],
         max_initial_timestamp_index=50,
         return_timestamps=False,
@@ -187,5 +194,5 @@ def _is_language(token: str) -> bool:
 
 def _set_dropout(whisper: WhisperForConditionalGeneration, dropout: float) -> None:
     for module in whisper.modules():
-        if hasattr(module, "dropout") and isinstance(module.dropout, float):
-            module.dropout = dropout
+        if isinstance(getattr(module, "dropout", None), float):
+            module.dropout = dropout  # type: ignore[assignment]

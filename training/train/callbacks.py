@@ -1,4 +1,4 @@
-"""What happens beside the steps: logs, evaluation after each save, and tidying of old checkpoints."""
+"""Beside the steps: logs, evaluation after each save, tidying of old checkpoints."""
 
 import json
 import logging
@@ -13,13 +13,14 @@ from training.prepare.shards import Clip
 from training.train import checkpoints
 from training.train.batches import Speech
 from training.train.config import TrainConfig
-from training.train.dev_evaluation import evaluate_dev
+from training.train.dev_evaluation import DevResult, evaluate_dev
+from training.train.remote import RemoteCheckpoints
 from training.train.trainer import WhisperTrainer
 
 logger = logging.getLogger(__name__)
 
 
-class LogCallback(TrainerCallback):  # type: ignore[misc]
+class LogCallback(TrainerCallback):
     """Writes loss, learning rate and speed to TensorBoard, to log.jsonl and to the terminal."""
 
     def __init__(self, trainer: WhisperTrainer, run_dir: Path) -> None:
@@ -34,15 +35,15 @@ class LogCallback(TrainerCallback):  # type: ignore[misc]
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        logs: dict[str, Any],
         **kwargs: Any,
     ) -> None:
         """Add speed and parts of the loss to what the trainer reports."""
+        logs: dict[str, Any] = kwargs["logs"]
         if "loss" not in logs or not state.is_world_process_zero:
             return
         elapsed_s = max(1e-9, time.monotonic() - self._since)
         trainer = self._trainer
-        line = {
+        line: dict[str, Any] = {
             "step": state.global_step,
             **{name: logs[name] for name in ("loss", "learning_rate", "grad_norm") if name in logs},
             **trainer.take_losses(),
@@ -74,8 +75,9 @@ class LogCallback(TrainerCallback):  # type: ignore[misc]
         self._writer.close()
 
 
-class CheckpointCallback(TrainerCallback):  # type: ignore[misc]
-    """After a save: evaluates, then deletes what is no longer needed. One process does it, the others wait."""
+class CheckpointCallback(TrainerCallback):
+    """After a save: evaluates, then deletes what is no longer needed. One process does it, the
+    others wait."""
 
     def __init__(
         self,
@@ -84,18 +86,20 @@ class CheckpointCallback(TrainerCallback):  # type: ignore[misc]
         dev_clips: list[Clip],
         config: TrainConfig,
         log: LogCallback,
+        remote: RemoteCheckpoints | None,
     ) -> None:
         self._trainer = trainer
         self._speech = speech
         self._dev_clips = dev_clips
         self._config = config
         self._log = log
+        self._remote = remote
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Evaluate the checkpoint that was just saved, unless the run is in a hurry to stop."""
-        folder = Path(args.output_dir)
+        folder = self._trainer.checkpoints_dir
         checkpoint = folder / f"{checkpoints.PREFIX}{state.global_step}"
         is_due = (
             state.global_step % self._config.evaluate_every_steps == 0
@@ -105,13 +109,21 @@ class CheckpointCallback(TrainerCallback):  # type: ignore[misc]
         if state.is_world_process_zero:
             if is_due and (is_last or not control.should_training_stop):
                 self.evaluate(checkpoint, state.global_step)
-            checkpoints.keep(folder, self._config.keep_last)
+            if self._remote is not None:
+                self._remote.copy(checkpoint)
+                if control.should_training_stop:
+                    self._remote.wait()
+            checkpoints.keep(folder, max(self._config.keep_last, self._config.average_last))
         self._trainer.accelerator.wait_for_everyone()
 
     def evaluate(self, checkpoint: Path, step: int) -> None:
         """Write the dev WER of the current weights beside a checkpoint."""
-        full = self._config.mix.full_context_share >= 1.0
-        size = self._config.joined_batch_size if full else self._config.batch_size
-        result = evaluate_dev(self._trainer.model, self._speech, self._dev_clips, size, full, step)
+        result = self.measure(step)
         result.write(checkpoint / checkpoints.EVALUATION)
         self._log.write({"step": step, "dev_wer": result.wer, "dev_wer_raw": result.wer_raw})
+
+    def measure(self, step: int) -> DevResult:
+        """Transcribe the dev clips with the current weights."""
+        full = self._config.mix.full_context_share >= 1.0
+        size = self._config.joined_batch_size if full else self._config.batch_size
+        return evaluate_dev(self._trainer.trainee, self._speech, self._dev_clips, size, full, step)

@@ -1,7 +1,8 @@
 """Checkpoint folders: complete or not there.
 
-A folder counts once its COMPLETE file lists every other file with its size. The marker is written last, by rename,
-after the files are on disk. A folder without it, or that does not match it, is set aside as `*.broken`.
+A folder counts once its COMPLETE file lists every other file with its size. The marker is written
+last, by rename, after the files are on disk. A folder without it, or that does not match it, is set
+aside as `*.broken`.
 """
 
 import json
@@ -76,8 +77,14 @@ def keep(folder: Path, n_last: int) -> None:
             shutil.rmtree(checkpoint)
 
 
+def last(folder: Path, n_last: int) -> list[Path]:
+    """Return the last complete checkpoints, oldest first."""
+    return complete_checkpoints(folder)[-n_last:]
+
+
 def best(checkpoints: list[Path]) -> Path | None:
-    """Return the checkpoint with the lowest dev WER, the newest of equals; None if none was evaluated."""
+    """Return the checkpoint with the lowest dev WER, the newest of equals; None if none was
+    evaluated."""
     rated = [(word_error_rate(path), -step_of(path), path) for path in checkpoints]
     return min(
         ((wer, order, path) for wer, order, path in rated if wer is not None), default=(0, 0, None)

@@ -1,12 +1,13 @@
 """The `model` and `train` sections of a training config."""
 
-from typing import Literal, Self
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from training.train.segmentation import Segmentation
 
-Share = Field(ge=0, le=1)
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
@@ -38,7 +39,8 @@ class ModelConfig(Section):
     """Where the weights and the tokenizer come from."""
 
     base: str | None = None
-    """Hub id or folder of the checkpoint to start from; null to start from random weights, with `scratch`."""
+    """Hub id or folder of the checkpoint to start from; null to start from random weights, with
+    `scratch`."""
     revision: str | None = None
     scratch: ScratchConfig | None = None
     tokenizer: str | None = None
@@ -47,15 +49,21 @@ class ModelConfig(Section):
     task: Literal["transcribe", "translate"] = "transcribe"
     dropout: float = Field(default=0.0, ge=0, lt=1)
     attention: Literal["sdpa", "eager"] = "sdpa"
-    """Eager attention takes a quarter less CPU time at contexts of a few seconds; sdpa is right everywhere else."""
+    """Eager attention takes a quarter less CPU time at contexts of a few seconds; sdpa is right
+    everywhere else."""
     freeze_encoder: bool = False
     lora: LoraConfig | None = None
     ctc_weight: float = Field(default=0.0, ge=0, le=1)
-    """Weight of a CTC loss over characters on the encoder, dropped at export; about 0.3 makes learning from random
-    weights much faster."""
+    """Weight of a CTC loss over characters on the encoder, dropped at export; about 0.3 makes
+    learning from random weights much faster."""
     ctc_alphabet: str = " abcdefghijklmnopqrstuvwxyzåäöéü"
+    guide_weight: float = Field(default=0.0, ge=0)
+    """Weight of a loss that draws the first `guide_heads` heads of each decoder layer to the place
+    where a token should be spoken; a model from random weights learns to listen much earlier."""
+    guide_heads: int = Field(default=2, ge=1)
     compact_vocabulary: bool = False
-    """Train only the rows of tokens that the training labels can use; all others share one row, copied at export."""
+    """Train only the rows of tokens that the training labels can use; all others share one row,
+    copied at export."""
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:
@@ -63,9 +71,11 @@ class ModelConfig(Section):
             raise ValueError("give either `base` or `scratch`")
         if self.base is None and self.tokenizer is None:
             raise ValueError("a model from `scratch` needs `tokenizer`")
+        if self.guide_weight > 0 and self.attention != "eager":
+            raise ValueError("`guide_weight` needs `attention: eager`, which keeps the weights")
         if self.base is not None and self.compact_vocabulary:
             raise ValueError(
-                "`compact_vocabulary` would forget what the base model knows; use it with `scratch` only"
+                "`compact_vocabulary` would forget what the base model knows; use it with `scratch`"
             )
         return self
 
@@ -73,27 +83,29 @@ class ModelConfig(Section):
 class MixConfig(Section):
     """What kinds of windows a phase of training sees."""
 
-    joined_share: float = Share.merge_field_infos(Share, default=0.0)
+    joined_share: Share = 0.0
     """Share of batches whose windows join several clips."""
     joined_min_s: float = Field(default=4.0, gt=0, le=30)
     joined_max_s: float = Field(default=29.0, gt=0, le=30)
     """Lengths of joined windows are drawn evenly between these."""
-    full_context_share: float = Share.merge_field_infos(Share, default=0.0)
+    full_context_share: Share = 0.0
     """Share of batches padded to 30 s; the others end shortly after their longest window."""
+    served_context_share: Share = 0.0
+    """Share of the short batches padded to a length that the worker serves, which costs more."""
 
 
 class AugmentConfig(Section):
     """Changes to the sound, each on a share of the samples."""
 
-    speed_share: float = 0.0
+    speed_share: Share = 0.0
     """Resampled by 0.9 to 1.1, which moves tempo and pitch."""
-    gain_share: float = 0.0
+    gain_share: Share = 0.0
     """Between -12 and +6 dB."""
-    noise_share: float = 0.0
+    noise_share: Share = 0.0
     """White or brown noise at 10 to 40 dB below the speech."""
-    lead_share: float = 0.0
+    lead_share: Share = 0.0
     """Up to 0.6 s of near silence before the speech."""
-    spec_share: float = 0.0
+    spec_share: Share = 0.0
     """SpecAugment: up to two masks in time and two in frequency, placed on the real length."""
 
 
@@ -102,10 +114,11 @@ class LabelConfig(Section):
 
     segmentation: Segmentation = "full"
     segmentation_dropout: float = Field(default=0.1, ge=0, lt=1)
-    timestamps_share: float = 0.0
-    prompt_share: float = 0.0
-    """Share of samples with `<|startofprev|>` before them: text of another clip, or words of the clip as hotwords."""
-    no_speech_share: float = 0.0
+    timestamps_share: Share = 0.0
+    prompt_share: Share = 0.0
+    """Share of samples with `<|startofprev|>` before them: text of another clip, or words of the
+    clip as hotwords."""
+    no_speech_share: Share = 0.0
     """Share of samples replaced by noise or silence, with `<|nospeech|>` as the target."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     timestamp_smoothing: int = Field(default=0, ge=0, le=10)
@@ -119,8 +132,8 @@ class TrainConfig(Section):
     max_steps: int = Field(default=2000, ge=1)
     warmup_steps: int = Field(default=200, ge=0)
     decay_steps: int | None = None
-    """The learning rate stays constant until this many steps before the end, then falls to 0 linearly; null: it falls
-    from the end of the warm-up."""
+    """The learning rate stays constant until this many steps before the end, then falls to 0
+    linearly; null: it falls from the end of the warm-up."""
     learning_rate: float = Field(default=1.25e-5, gt=0)
     weight_decay: float = 0.01
     adam_beta2: float = 0.98
@@ -142,6 +155,13 @@ class TrainConfig(Section):
     log_every_steps: int = Field(default=20, ge=1)
     dev_clips: int = Field(default=500, ge=1)
     """Clips of the dev split that are decoded at each evaluation, drawn with the seed."""
+    average_last: int = Field(default=1, ge=1)
+    """Average the weights of this many last checkpoints, if that is better on dev than the best."""
+    remote: str | None = None
+    """fsspec URL for copies of the checkpoints; a run on a fresh machine continues from there."""
+    word_times: Path | None = None
+    """True word times of dev clips, as `synthesize` writes them: a model from random weights
+    chooses its alignment heads by them."""
     keep_last: int = Field(default=2, ge=1)
     data_workers: int = Field(default=0, ge=0)
     device: Literal["auto", "cpu"] = "auto"

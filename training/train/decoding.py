@@ -72,10 +72,11 @@ def _prompt(speech: Speech) -> list[int]:
 
 
 def _greedy(trainee: Trainee, features: Tensor, prompt: list[int]) -> list[list[int]]:
-    """Decode a batch, (n, n_mels, n_frames), until all ended; rows of the vocabulary without prompt and end."""
+    """Decode a batch, (n, n_mels, n_frames), until all ended; rows of the vocabulary without prompt
+    and end."""
     encoded = encode(trainee.whisper, features)
     decoder: Any = trainee.whisper.model.decoder
-    end = trainee.whisper.config.eos_token_id
+    end = trainee.end_row
     inputs = torch.tensor([prompt] * len(features), device=features.device)
     ended = torch.zeros(len(features), dtype=torch.bool, device=features.device)
     chosen: list[Tensor] = []

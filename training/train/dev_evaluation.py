@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -25,6 +26,11 @@ class DevResult:
     wer_raw: float
     examples: list[tuple[str, str]]
     """A few pairs of reference and hypothesis."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
 
     def write(self, path: Path) -> None:
         """Write the result as JSON, in one step."""

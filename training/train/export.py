@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import (
     GenerationConfig,
     WhisperFeatureExtractor,
@@ -34,7 +35,8 @@ def export(
     """Write a complete Whisper checkpoint; replaced in one step.
 
     Args:
-        generation: of the base model, so that alignment heads, languages and suppressed tokens survive.
+        generation: of the base model, so that alignment heads, languages and suppressed tokens
+            survive.
         facts: what training.json says about how it was made.
     """
     staging = out_dir.with_name(out_dir.name + ".part")
@@ -55,7 +57,7 @@ def export(
 def full_whisper(
     trainee: Trainee, vocabulary: Vocabulary, special: SpecialTokens
 ) -> WhisperForConditionalGeneration:
-    """Return a copy of the trained model with merged adapters and the tokenizer's whole vocabulary."""
+    """Return a copy of the model with merged adapters and the tokenizer's whole vocabulary."""
     source = merged_state(trainee)
     config = type(trainee.whisper.config).from_dict(trainee.whisper.config.to_dict())
     if vocabulary.n_others:
@@ -68,13 +70,14 @@ def full_whisper(
     source.pop("proj_out.weight", None)
     whisper.load_state_dict(source, strict=False)
     whisper.tie_weights()
-    return whisper.eval()
+    whisper.eval()
+    return whisper
 
 
 def merged_state(trainee: Trainee) -> dict[str, torch.Tensor]:
     """Return the weights of Whisper alone, with adapters added to the weights they belong to."""
     for module in trainee.whisper.modules():
-        if hasattr(module, "merge") and hasattr(module, "base_layer") and not module.merged:
+        if isinstance(module, BaseTunerLayer) and not module.merged:
             module.merge()
     return {
         name.replace(".base_layer.", "."): weight.detach().cpu().clone()
@@ -84,7 +87,8 @@ def merged_state(trainee: Trainee) -> dict[str, torch.Tensor]:
 
 
 def save_processor(tokenizer: WhisperTokenizer, n_mels: int, out_dir: Path) -> None:
-    """Write tokenizer and feature extractor; faster-whisper reads only preprocessor_config.json for the mels."""
+    """Write tokenizer and feature extractor; faster-whisper reads only preprocessor_config.json for
+    the mels."""
     extractor = WhisperFeatureExtractor(feature_size=n_mels)
     WhisperProcessor(extractor, tokenizer).save_pretrained(out_dir)
     extractor.save_pretrained(out_dir)

@@ -1,4 +1,5 @@
-"""From samples to what the encoder reads, the same numbers as faster-whisper and transformers compute."""
+"""From samples to what the encoder reads, the same numbers as faster-whisper and transformers
+compute."""
 
 from functools import lru_cache
 
@@ -20,8 +21,10 @@ def log_mel(samples: NDArray[np.float32], n_mels: int) -> NDArray[np.float32]:
         samples: mono audio at 16 kHz in [-1, 1], shape (n_samples,), n_samples >= 1.
         n_mels: 80, or 128 for large-v3.
     Returns:
-        scaled log10 mel power, shape (n_mels, n_samples // 160), one column per 10 ms; max - min <= 2.
-    Source: openai/whisper audio.py, log_mel_spectrogram (floor 8 decades below the peak, then (x + 4) / 4).
+        scaled log10 mel power, shape (n_mels, n_samples // 160), one column per 10 ms; max - min <=
+        2.
+    Source: openai/whisper audio.py, log_mel_spectrogram (floor 8 decades below the peak, then (x +
+    4) / 4).
     """
     window, filters = _window(), _filters(n_mels)
     padded = np.pad(
@@ -33,7 +36,8 @@ def log_mel(samples: NDArray[np.float32], n_mels: int) -> NDArray[np.float32]:
     power = np.abs(np.fft.rfft(frames * window, axis=-1).astype(np.complex64)) ** 2
     log_power = np.log10(np.maximum(filters @ power.T, 1e-10))
     log_power = np.maximum(log_power, log_power.max(initial=-10.0) - 8.0)
-    return ((log_power + 4.0) / 4.0).astype(np.float32)
+    scaled: NDArray[np.float32] = ((log_power + 4.0) / 4.0).astype(np.float32)
+    return scaled
 
 
 @lru_cache(maxsize=1)

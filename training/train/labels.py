@@ -2,29 +2,35 @@
 
 The sequence is Whisper's: [<|startofprev|> prompt] <|startoftranscript|> <|sv|> <|transcribe|>
 (<|notimestamps|> text | <|0.00|> text<|1.80|> ...) <|endoftext|>. The loss covers everything after
-<|startoftranscript|>, so a model from scratch learns language and task tokens too; the prompt carries no loss.
+<|startoftranscript|>, so a model from scratch learns language and task tokens too; the prompt
+carries no loss.
 """
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from transformers import WhisperTokenizer
 
 from services.contract.errors import TokenizerError
 from training.train.config import LabelConfig
-from training.train.segmentation import Segmenter
+from training.train.segmentation import Segmentation, Segmenter
 
 IGNORE_INDEX = -100
 MAX_TOKENS = 448
 MAX_PROMPT_TOKENS = MAX_TOKENS // 2 - 1
 TIMESTAMP_STEP_S = 0.02
+NO_TIME = -1.0
+
+Timed = list[tuple[int, float]]
+"""Tokens, each with the time at which it is spoken."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SpokenText:
-    """What is said in a part of a window: the text of a segment, with its bounds in seconds from the window's start."""
+    """What is said in a part of a window: the text of a segment, with its bounds in seconds from
+    the window's start."""
 
     text: str
     start: float
@@ -33,10 +39,13 @@ class SpokenText:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Target:
-    """The decoder's input ids and labels, of equal length; labels are IGNORE_INDEX where no loss is wanted."""
+    """The decoder's input ids, labels and times, of equal length."""
 
     input_ids: list[int]
     labels: list[int]
+    """IGNORE_INDEX where no loss is wanted."""
+    times: list[float]
+    """About when each label is spoken, in seconds; NO_TIME for those that are not."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,7 +80,7 @@ class SpecialTokens:
             "nospeech",
             "notimestamps",
         )
-        ids = [tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in names]
+        ids: list[Any] = [tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in names]
         if ids[5] in (None, ids[0]):  # checkpoints of 2022 call it so
             ids[5] = tokenizer.convert_tokens_to_ids("<|nocaptions|>")
         for name, id_ in zip(names[1:], ids[1:], strict=True):
@@ -110,17 +119,17 @@ class LabelWriter:
         """
         special = self.special
         with_timestamps = generator.random() < self._config.timestamps_share
-        said = self._timed(parts, generator) if with_timestamps else [special.no_timestamps]
-        if not with_timestamps:
-            said += self._text(" ".join(part.text for part in parts), generator)
-        sequence = [special.start, special.language, special.task, *said, special.end]
-        return self._with_prompt(sequence, prompt, generator)
+        said: Timed = [] if with_timestamps else [(special.no_timestamps, NO_TIME)]
+        for part in parts:
+            said += self._part(part, with_timestamps, generator)
+        opening = [(id_, NO_TIME) for id_ in (special.start, special.language, special.task)]
+        return self._with_prompt([*opening, *said, (special.end, NO_TIME)], prompt, generator)
 
     def write_no_speech(self, generator: np.random.Generator) -> Target:
         """Write the target of a window without speech.
 
-        At `<|startoftranscript|>` the target is `<|nospeech|>`, which gives no_speech_prob its meaning; behind the
-        forced language and task it is the end.
+        At `<|startoftranscript|>` the target is `<|nospeech|>`, which gives no_speech_prob its
+        meaning; behind the forced language and task it is the end.
         """
         special = self.special
         with_timestamps = generator.random() < self._config.timestamps_share
@@ -128,6 +137,7 @@ class LabelWriter:
         return Target(
             [special.start, special.language, special.task, opening],
             [special.no_speech, IGNORE_INDEX, opening, special.end],
+            [NO_TIME] * 4,
         )
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -137,43 +147,43 @@ class LabelWriter:
 
     def n_tokens(self, text: str) -> int:
         """Count the label tokens of a text, without dropout."""
-        mode = "short" if self._config.segmentation == "short" else "full"
+        mode: Segmentation = "short" if self._config.segmentation == "short" else "full"
         return len(self._segmenter.encode(_spaced(text), mode, np.random.default_rng(0)))
 
     def text_ids(self, text: str) -> tuple[list[int], list[int]]:
         """Return a text's ids as a label and as a prompt, without dropout."""
         generator = np.random.default_rng(0)
-        mode = "short" if self._config.segmentation == "short" else "full"
+        mode: Segmentation = "short" if self._config.segmentation == "short" else "full"
         spaced = _spaced(text)
         return self._segmenter.encode(spaced, mode, generator), self._segmenter.encode(
             spaced, "full", generator
         )
 
-    def _timed(self, parts: Sequence[SpokenText], generator: np.random.Generator) -> list[int]:
-        timed: list[int] = []
-        for part in parts:
-            timed.append(self.special.timestamp(part.start))
-            timed += self._text(part.text, generator)
-            timed.append(self.special.timestamp(part.end))
-        return timed
-
-    def _text(self, text: str, generator: np.random.Generator) -> list[int]:
-        return self._segmenter.encode(_spaced(text), self._config.segmentation, generator)
+    def _part(
+        self, part: SpokenText, with_timestamps: bool, generator: np.random.Generator
+    ) -> Timed:
+        """Spell one part; its tokens are taken to be spoken evenly between its bounds."""
+        ids = self._segmenter.encode(_spaced(part.text), self._config.segmentation, generator)
+        step = (part.end - part.start) / max(1, len(ids))
+        timed = [(id_, part.start + (index + 0.5) * step) for index, id_ in enumerate(ids)]
+        if not with_timestamps:
+            return timed
+        opening = (self.special.timestamp(part.start), part.start)
+        return [opening, *timed, (self.special.timestamp(part.end), part.end)]
 
     def _with_prompt(
-        self, sequence: list[int], prompt: str | None, generator: np.random.Generator
+        self, sequence: Timed, prompt: str | None, generator: np.random.Generator
     ) -> Target:
-        inputs, labels = sequence[:-1], sequence[1:]
-        if prompt:
-            room = min(MAX_PROMPT_TOKENS, MAX_TOKENS - len(inputs) - 1)
-            before = (
-                self._segmenter.encode(_spaced(prompt), "full", generator)[-room:]
-                if room > 0
-                else []
-            )
+        inputs = [id_ for id_, _ in sequence[:-1]]
+        labels = [id_ for id_, _ in sequence[1:]]
+        times = [time for _, time in sequence[1:]]
+        room = min(MAX_PROMPT_TOKENS, MAX_TOKENS - len(inputs) - 1)
+        if prompt and room > 0:
+            before = self._segmenter.encode(_spaced(prompt), "full", generator)[-room:]
             inputs = [self.special.previous, *before, *inputs]
             labels = [IGNORE_INDEX] * (len(before) + 1) + labels
-        return Target(inputs[:MAX_TOKENS], labels[:MAX_TOKENS])
+            times = [NO_TIME] * (len(before) + 1) + times
+        return Target(inputs[:MAX_TOKENS], labels[:MAX_TOKENS], times[:MAX_TOKENS])
 
 
 def _spaced(text: str) -> str:

@@ -1,8 +1,9 @@
 """Which clips make up each batch of the whole run, decided before the first step.
 
-The plan is a pure function of the seed, the config and the durations of the clips. So a resumed run only has to know
-how many batches it has seen, and any number of data workers reads the same batches. The first N batches do not
-depend on how many follow, as long as the phases begin at the same batch.
+The plan is a pure function of the seed, the config and the durations of the clips. So a resumed run
+only has to know how many batches it has seen, and any number of data workers reads the same
+batches. The first N batches do not depend on how many follow, as long as the phases begin at the
+same batch.
 """
 
 import dataclasses
@@ -33,6 +34,8 @@ class Batch:
     windows: tuple[tuple[Draw, ...], ...]
     full_context: bool
     """Padded to 30 s, else to a little more than the longest window."""
+    served_context: bool
+    """If short, padded to a length that the worker serves."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Planner:
         self, durations: Sequence[float], seed: int, batch_size: int, joined_batch_size: int
     ) -> None:
         self._durations = durations
+        self._seed = seed
         self._generator = np.random.default_rng([seed, 1])
         self._singles = _passes(len(durations), seed, 2)
         self._joins = _passes(len(durations), seed, 3)
@@ -75,12 +79,14 @@ class Planner:
 
     def _batch(self, index: int, mix: MixConfig) -> Batch:
         joined, full = self._generator.random(2) < (mix.joined_share, mix.full_context_share)
+        served = np.random.default_rng([self._seed, 6, index]).random() < mix.served_context_share
         if joined:
             length_s = float(self._generator.uniform(mix.joined_min_s, mix.joined_max_s))
             windows = [self._join(length_s) for _ in range(self._joined_batch_size)]
-            return Batch(index, tuple(windows), bool(full))
+            return Batch(index, tuple(windows), bool(full), bool(served))
         size = min(self._batch_size, self._joined_batch_size) if full else self._batch_size
-        return Batch(index, tuple((draw,) for draw in self._similar(size)), bool(full))
+        windows = [(draw,) for draw in self._similar(size)]
+        return Batch(index, tuple(windows), bool(full), bool(served))
 
     def _join(self, length_s: float) -> tuple[Draw, ...]:
         draws = [next(self._joins)]
@@ -97,7 +103,7 @@ class Planner:
             draws = [next(self._singles) for _ in range(size * _POOL_BATCHES)]
             draws.sort(key=lambda draw: (self._durations[draw.clip], draw.epoch, draw.clip))
             pool += [tuple(draws[start : start + size]) for start in range(0, len(draws), size)]
-            self._generator.shuffle(pool)  # type: ignore[arg-type]
+            self._generator.shuffle(pool)
         return pool.pop()
 
 

@@ -1,8 +1,8 @@
 """From text to text tokens, with our own byte-pair merging.
 
-Any segmentation of a text decodes to the same text, so labels may use another one than the standard: whole-word
-tokens do not teach a small model to spell, short tokens do. The BPE dropout of the `tokenizers` library ignores
-every seed; ours takes the generator of the sample.
+Any segmentation of a text decodes to the same text, so labels may use another one than the
+standard: whole-word tokens do not teach a small model to spell, short tokens do. The BPE dropout of
+the `tokenizers` library ignores every seed; ours takes the generator of the sample.
 """
 
 import json
@@ -40,7 +40,8 @@ class Segmenter:
 
         Args:
             text: as it will be decoded; Whisper's text starts with a space.
-            mode: `full` is the standard segmentation, `dropout` skips merges at random, `short` does only merges
+            mode: `full` is the standard segmentation, `dropout` skips merges at random, `short`
+                does only merges
                 whose token has at most 3 characters.
             generator: of the sample; only `dropout` draws from it.
         Returns:
@@ -77,7 +78,8 @@ class Segmenter:
                 for pair, rank in zip(pairs, ranks, strict=True)
             ]
         if generator is not None:
-            # A character's own bytes and the space before it stay together: halves of characters teach nothing.
+            # A character's own bytes and the space before it stay together: halves of characters
+            # teach nothing.
             skipped = (generator.random(len(ranks)) < self._dropout).tolist()
             return [
                 self._never if skip and _n_chars(*pair) > 1 else rank

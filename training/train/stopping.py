@@ -12,7 +12,7 @@ EXIT_RESUMABLE = 75  # EX_TEMPFAIL: run me again
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class StopCallback(TrainerCallback):  # type: ignore[misc]
+class StopCallback(TrainerCallback):
     """Asks the trainer to save and stop; `stopped` tells afterwards whether it did.
 
     Args:

@@ -1,5 +1,6 @@
 """The model in training: Whisper with an encoder that takes any length, and the two losses."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,6 +9,9 @@ from torch.nn import functional
 from transformers import WhisperForConditionalGeneration
 
 from training.train.labels import IGNORE_INDEX
+
+POSITIONS_PER_SECOND = 50
+GUIDE_WIDTH_S = 0.3  # wide: the times are those of tokens spread evenly over what was said
 
 
 class Trainee(nn.Module):
@@ -21,6 +25,8 @@ class Trainee(nn.Module):
         timestamp_rows: first row of the timestamp tokens and one past the last.
         timestamp_smoothing: steps on both sides over which the target of a timestamp spreads.
         label_smoothing: of all other targets.
+        guide_weight: of the loss that draws attention to where a token is spoken; 0 for none.
+        guide_heads: how many heads of each decoder layer that loss is for.
     """
 
     def __init__(
@@ -33,6 +39,8 @@ class Trainee(nn.Module):
         timestamp_rows: tuple[int, int],
         timestamp_smoothing: int,
         label_smoothing: float,
+        guide_weight: float,
+        guide_heads: int,
     ) -> None:
         super().__init__()
         self.whisper = whisper
@@ -41,6 +49,10 @@ class Trainee(nn.Module):
         self._timestamp_rows = timestamp_rows
         self._timestamp_smoothing = timestamp_smoothing
         self._label_smoothing = label_smoothing
+        self._guide_weight = guide_weight
+        self._guide_heads = guide_heads
+        self.end_row = int(str(whisper.config.eos_token_id))
+        self.logit_bias: Tensor | None
         self.register_buffer("logit_bias", logit_bias, persistent=False)
 
     def forward(
@@ -48,27 +60,36 @@ class Trainee(nn.Module):
         input_features: Tensor,
         decoder_input_ids: Tensor,
         labels: Tensor,
+        times: Tensor,
         ctc_targets: Tensor,
         ctc_lengths: Tensor,
     ) -> dict[str, Tensor]:
         """Compute the losses of a batch; shapes as `BatchDataset` gives them.
 
         Returns:
-            `loss` to minimise, and its parts `cross_entropy` and `ctc`, each a mean, shape ().
+            `loss` to minimise, and its parts `cross_entropy`, `ctc` and `guide`, means, shape ().
         """
         encoded = encode(self.whisper, input_features)
         decoder: Any = self.whisper.model.decoder
-        states = decoder(
-            decoder_input_ids, encoder_hidden_states=encoded, use_cache=False
-        ).last_hidden_state
+        decoded = decoder(
+            decoder_input_ids,
+            encoder_hidden_states=encoded,
+            use_cache=False,
+            output_attentions=self._guide_weight > 0,
+        )
         wanted = labels != IGNORE_INDEX
-        logits = self.logits(states[wanted])
-        cross_entropy = self._cross_entropy(logits, labels[wanted])
-        if self.ctc_head is None:
-            return {"loss": cross_entropy, "cross_entropy": cross_entropy.detach()}
-        ctc = ctc_loss(self.ctc_head(encoded), ctc_targets, ctc_lengths)
-        loss = cross_entropy + self._ctc_weight * ctc
-        return {"loss": loss, "cross_entropy": cross_entropy.detach(), "ctc": ctc.detach()}
+        logits = self.logits(decoded.last_hidden_state[wanted])
+        loss = self._cross_entropy(logits, labels[wanted])
+        parts = {"cross_entropy": loss.detach()}
+        if self.ctc_head is not None:
+            ctc = ctc_loss(self.ctc_head(encoded), ctc_targets, ctc_lengths)
+            parts["ctc"] = ctc.detach()
+            loss = loss + self._ctc_weight * ctc
+        if self._guide_weight > 0:
+            guide = guide_loss(decoded.cross_attentions, times, self._guide_heads)
+            parts["guide"] = guide.detach()
+            loss = loss + self._guide_weight * guide
+        return {"loss": loss, **parts}
 
     def logits(self, states: Tensor) -> Tensor:
         """Score decoder states, (n, d_model) to (n, n_rows), in float32."""
@@ -96,7 +117,8 @@ def encode(whisper: WhisperForConditionalGeneration, input_features: Tensor) -> 
         input_features: log-mel, shape (n, n_mels, n_frames), n_frames even and at most 3000.
     Returns:
         shape (n, n_frames / 2, d_model).
-    Source: WhisperEncoder.forward of transformers 5; short inputs take the first positions, as CTranslate2 does.
+    Source: WhisperEncoder.forward of transformers 5; short inputs take the first positions, as
+    CTranslate2 does.
     """
     encoder: Any = whisper.model.encoder
     states = functional.gelu(encoder.conv1(input_features))
@@ -125,12 +147,32 @@ def ctc_loss(scores: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
     return losses / lengths.sum().clamp(min=1)
 
 
+def guide_loss(attentions: Sequence[Tensor], times: Tensor, n_heads: int) -> Tensor:
+    """Return the mean share of attention that lies away from where a token is spoken.
+
+    Args:
+        attentions: per layer, shape (n, n_all_heads, n_tokens, n_positions).
+        times: seconds, shape (n, n_tokens); negative where nothing is spoken.
+        n_heads: the first ones of each layer are guided.
+    Source: Tachibana et al. 2017, guided attention, with times instead of a diagonal.
+    """
+    spoken = times >= 0
+    positions = torch.arange(attentions[0].shape[-1], device=times.device) / POSITIONS_PER_SECOND
+    distance = (positions - times[spoken][:, None]) / GUIDE_WIDTH_S
+    penalty = 1 - torch.exp(-0.5 * distance**2)
+    guided = torch.stack([layer[:, :n_heads] for layer in attentions]).float()
+    away = (guided.permute(0, 2, 1, 3, 4).flatten(0, 1)[:, spoken] * penalty).sum(dim=-1)
+    return away.sum() / max(1, away.numel())
+
+
 def spread_cross_entropy(
     logits: Tensor, targets: Tensor, first: int, last: int, width: int
 ) -> Tensor:
-    """Sum of cross-entropies to targets that spread over neighbouring timestamps with triangular weights.
+    """Sum of cross-entropies to targets that spread over neighbouring timestamps with triangular
+    weights.
 
-    Neighbours of a timestamp are nearly right, and without this each of 1501 times would be learnt alone.
+    Neighbours of a timestamp are nearly right, and without this each of 1501 times would be learnt
+    alone.
     """
     log_probs = logits.log_softmax(dim=-1)
     offsets = torch.arange(-width, width + 1, device=logits.device)

@@ -1,4 +1,4 @@
-"""transformers' Seq2SeqTrainer with our batches, our loss, our checkpoint files and our schedule."""
+"""transformers' Seq2SeqTrainer with our batches, loss, checkpoint files and schedule."""
 
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,14 @@ from training.train.trainee import Trainee
 WEIGHTS = "model.safetensors"
 
 
-class WhisperTrainer(Seq2SeqTrainer):  # type: ignore[misc]
+class WhisperTrainer(Seq2SeqTrainer):
     """Trains a `Trainee` on planned batches; evaluation is a callback that runs after the save."""
 
     def __init__(
         self, trainee: Trainee, dataset: BatchDataset, config: TrainConfig, out_dir: Path, seed: int
     ) -> None:
-        # Whisper's forward averages each batch by itself; without this the gradients of N accumulated batches
+        # Whisper's forward averages each batch by itself; without this the gradients of N
+        # accumulated batches
         # would be N times too large (transformers#47688).
         self.loss_is_scaled_for_ga = False
         self._config = config
@@ -33,6 +34,8 @@ class WhisperTrainer(Seq2SeqTrainer):  # type: ignore[misc]
         self._n_losses = 0
         self.n_windows = 0
         self.audio_s = 0.0
+        self.trainee = trainee
+        self.checkpoints_dir = out_dir
         super().__init__(
             model=trainee,
             args=_arguments(config, out_dir, seed),
@@ -45,13 +48,12 @@ class WhisperTrainer(Seq2SeqTrainer):  # type: ignore[misc]
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
     ) -> LambdaLR:
         """Follow our schedule, which knows max_steps from the config alone."""
-        if self.lr_scheduler is None:
+        scheduled: Any = self.optimizer if optimizer is None else optimizer
+        if not isinstance(self.lr_scheduler, LambdaLR):
             self.lr_scheduler = LambdaLR(
-                self.optimizer if optimizer is None else optimizer,
-                lambda step: learning_rate_factor(step, self._config),
+                scheduled, lambda step: learning_rate_factor(step, self._config)
             )
-        scheduler: LambdaLR = self.lr_scheduler
-        return scheduler
+        return self.lr_scheduler
 
     def compute_loss(
         self,
@@ -65,7 +67,7 @@ class WhisperTrainer(Seq2SeqTrainer):  # type: ignore[misc]
         self.n_windows += len(n_frames)
         self.audio_s += float(n_frames.sum()) / 100
         outputs = model(**inputs)
-        for name in ("cross_entropy", "ctc"):
+        for name in ("cross_entropy", "ctc", "guide"):
             if name in outputs:
                 self._losses[name] = (
                     self._losses.get(name, torch.zeros((), device=n_frames.device)) + outputs[name]
@@ -82,12 +84,12 @@ class WhisperTrainer(Seq2SeqTrainer):  # type: ignore[misc]
         return means
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        checkpoint = self.checkpoints_dir / f"checkpoint-{self.state.global_step}"
         try:
             super()._save_checkpoint(model, trial)
         except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
             raise CheckpointError(
-                f"{checkpoint} cannot be written: {error}; free some space and run the same command again"
+                f"{checkpoint} cannot be written: {error}; free some space and run again"
             ) from error
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
@@ -97,14 +99,14 @@ class WhisperTrainer(Seq2SeqTrainer):  # type: ignore[misc]
         self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None
     ) -> None:
         """Write the trained weights; tied ones once."""
-        folder = Path(output_dir or self.args.output_dir)
+        folder = Path(output_dir) if output_dir else self.checkpoints_dir
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(trainee_state(self.model), folder / WEIGHTS)
+        save_file(trainee_state(self.trainee), folder / WEIGHTS)
 
     def _load_from_checkpoint(
         self, resume_from_checkpoint: str, model: nn.Module | None = None
     ) -> None:
-        load_trainee(self.model if model is None else model, Path(resume_from_checkpoint))
+        load_trainee(self.trainee, Path(resume_from_checkpoint))
 
 
 def trainee_state(trainee: nn.Module) -> dict[str, Tensor]:
@@ -122,11 +124,20 @@ def load_trainee(trainee: nn.Module, checkpoint: Path) -> None:
     Raises:
         CheckpointError: they are those of another model.
     """
-    missing, unexpected = trainee.load_state_dict(load_file(checkpoint / WEIGHTS), strict=False)
+    load_weights(trainee, load_file(checkpoint / WEIGHTS), checkpoint)
+
+
+def load_weights(trainee: nn.Module, weights: dict[str, Tensor], source: Path) -> None:
+    """Give a trainee weights in the form of `trainee_state`.
+
+    Raises:
+        CheckpointError: they are those of another model.
+    """
+    missing, unexpected = trainee.load_state_dict(weights, strict=False)
     lost = [name for name in missing if not name.endswith("proj_out.weight")]
     if lost or unexpected:
         raise CheckpointError(
-            f"{checkpoint} holds another model ({(lost + unexpected)[0]}); use another work_dir"
+            f"{source} holds another model ({(lost + unexpected)[0]}); use another work_dir"
         )
 
 

@@ -1,8 +1,9 @@
 """Which rows of the vocabulary are trained.
 
-The softmax over 51865 tokens is most of the work of a small model, and a corpus in one language uses few of them. A
-compact vocabulary keeps the tokens that occur, and one more row that stands for all others: its logit counts once per
-token it stands for, and export copies it to all their rows. So the exported model finds every unused token unlikely.
+The softmax over 51865 tokens is most of the work of a small model, and a corpus in one language
+uses few of them. A compact vocabulary keeps the tokens that occur, and one more row that stands for
+all others: its logit counts once per token it stands for, and export copies it to all their rows.
+So the exported model finds every unused token unlikely.
 """
 
 import dataclasses
@@ -35,7 +36,8 @@ class Vocabulary:
     def compact(
         cls, n_tokens: int, labels: Iterable[int], prompts: Iterable[int], first_special: int
     ) -> Self:
-        """Keep the tokens of all labels, those that occur at least twice in prompts, and all special tokens.
+        """Keep the tokens of all labels, those that occur at least twice in prompts, and all
+        special tokens.
 
         Tokens that occur once in prompts share the last row, which teaches it to be read too.
         """
@@ -50,7 +52,8 @@ class Vocabulary:
         return int(self.rows[token])
 
     def logit_bias(self) -> Tensor | None:
-        """Return what to add to the logits in training, shape (n_rows,); None for a full vocabulary."""
+        """Return what to add to the logits in training, shape (n_rows,); None for a full
+        vocabulary."""
         if self.n_others == 0:
             return None
         bias = torch.zeros(self.n_rows)
@@ -58,7 +61,8 @@ class Vocabulary:
         return bias
 
     def tokens(self) -> NDArray[np.int64]:
-        """Return a token id for each row; the last row of a compact vocabulary stands for the first of its tokens."""
+        """Return a token id for each row; the last row of a compact vocabulary stands for the first
+        of its tokens."""
         tokens = np.zeros(self.n_rows, dtype=np.int64)
         tokens[self.rows[::-1]] = np.arange(len(self.rows), dtype=np.int64)[::-1]
         return tokens

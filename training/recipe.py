@@ -1,0 +1,145 @@
+"""The stages with their inputs and outputs under `work_dir`, and the recipe that runs them all."""
+
+import logging
+import time
+from pathlib import Path
+
+from services.contract.errors import ConfigError
+from services.contract.model_registry import deploy as deploy_bundle
+from services.contract.model_registry import rollback as rollback_bundle
+from training.config import DeployConfig, TrainingConfig
+from training.convert.run import convert as convert_checkpoint
+from training.evaluate.report import REPORT_FILE, EvaluationReport, read_report
+from training.evaluate.run import evaluate as evaluate_model
+from training.prepare.run import prepare as prepare_corpus
+from training.prepare.shards import PreparedCorpus
+from training.publish.run import publish as publish_model
+from training.synthesize.corpus import synthesize as synthesize_corpus
+from training.train.run import train as train_model
+
+logger = logging.getLogger(__name__)
+
+
+def recipe(config: TrainingConfig, max_time_s: float | None) -> bool:
+    """Run every stage; what a killed or stopped run has finished is kept.
+
+    Returns:
+        False when training stopped and the same command continues it.
+    """
+    began = time.monotonic()
+    if config.synthesize is not None:
+        synthesize(config)
+    if config.prepared is None:
+        prepare(config)
+    left_s = None if max_time_s is None else max_time_s - (time.monotonic() - began)
+    if not train(config, left_s):
+        return False
+    evaluate(config, None)
+    convert(config)
+    if config.deploy is not None:
+        deploy(config, None)
+    return True
+
+
+def synthesize(config: TrainingConfig) -> None:
+    """Speak the corpus."""
+    if config.synthesize is None:
+        raise ConfigError("the config has no `synthesize` section", param="synthesize")
+    synthesize_corpus(config.synthesize, config.work_dir / "corpus")
+
+
+def prepare(config: TrainingConfig, out_url: str | None = None) -> None:
+    """Turn recordings and texts into shards."""
+    if config.prepare is None:
+        raise ConfigError("the config has no `prepare` section", param="prepare")
+    section = config.prepare
+    if config.synthesize is not None:
+        section = section.model_copy(update={"source": config.work_dir / "corpus"})
+    prepare_corpus(section, out_url or str(config.work_dir / "prepared"))
+
+
+def open_corpus(config: TrainingConfig) -> PreparedCorpus:
+    """Open what `prepare` made, or what the config names."""
+    return PreparedCorpus.open(config.prepared or str(config.work_dir / "prepared"))
+
+
+def train(config: TrainingConfig, max_time_s: float | None) -> bool:
+    """Train, or continue to; False when it stopped before the end."""
+    return train_model(
+        config.model,
+        config.train,
+        open_corpus(config),
+        config.work_dir / "run",
+        seed=config.seed,
+        max_time_s=max_time_s,
+    )
+
+
+def evaluate(config: TrainingConfig, model: str | None) -> None:
+    """Measure the trained model as it will be served, or any other model."""
+    section = config.evaluate.model_copy(
+        update={"quantization": config.convert.quantization} if model is None else {}
+    )
+    evaluate_model(
+        section, model or str(_final(config)), open_corpus(config), config.work_dir / "report"
+    )
+
+
+def convert(config: TrainingConfig) -> Path:
+    """Make the bundle, with the report if there is one."""
+    return convert_checkpoint(
+        config.convert,
+        _final(config),
+        open_corpus(config),
+        config.work_dir / "bundle",
+        _report(config),
+    )
+
+
+def deploy(config: TrainingConfig, source: str | None) -> None:
+    """Hand the bundle to the workers."""
+    section = _deploy_section(config)
+    bundle = deploy_bundle(
+        source or str(config.work_dir / "bundle"), section.models_dir, force=section.force
+    )
+    logger.info("deployed %s", bundle.id)
+
+
+def rollback(config: TrainingConfig) -> str:
+    """Undo the last deploy; returns what is served now."""
+    bundle = rollback_bundle(_deploy_section(config).models_dir)
+    return "STT_MODEL" if bundle is None else bundle.id
+
+
+def publish(config: TrainingConfig, *, dry_run: bool, private: bool) -> str:
+    """Bring the bundle to the hub; returns its address."""
+    if config.publish is None:
+        raise ConfigError("the config has no `publish` section", param="publish")
+    section = config.publish.model_copy(
+        update={
+            "dry_run": dry_run or config.publish.dry_run,
+            "private": private or config.publish.private,
+        }
+    )
+    return publish_model(
+        section,
+        config.work_dir / "bundle",
+        _final(config),
+        _report(config),
+        config.work_dir / "publish",
+    )
+
+
+def _deploy_section(config: TrainingConfig) -> DeployConfig:
+    if config.deploy is None:
+        raise ConfigError("the config has no `deploy` section", param="deploy")
+    return config.deploy
+
+
+def _final(config: TrainingConfig) -> Path:
+    return config.work_dir / "run" / "final"
+
+
+def _report(config: TrainingConfig) -> EvaluationReport | None:
+    folder = config.work_dir / "report"
+    return read_report(folder) if (folder / REPORT_FILE).is_file() else None

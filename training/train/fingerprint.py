@@ -1,0 +1,62 @@
+"""Remembers what a run was begun with, so that nothing else is resumed in its place."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from services.contract.errors import ConfigError
+from training.prepare.shards import PreparedCorpus
+from training.train import checkpoints
+from training.train.config import ModelConfig, TrainConfig
+from training.train.schedule import first_decay_step
+from training.train.setup import world_size
+
+_LENGTH_KEYS = {"train.max_steps", "train.decay_steps"}
+
+
+def keep_fingerprint(
+    model: ModelConfig, config: TrainConfig, corpus: PreparedCorpus, seed: int, run_dir: Path
+) -> None:
+    """Remember what the run was begun with, and refuse to resume it with anything else.
+
+    One change is sound and allowed: another length, while the learning rate has not begun to fall
+    under either. Until then steps and batches do not depend on it.
+    """
+    path = run_dir / "fingerprint.json"
+    now = {
+        "seed": seed,
+        "world_size": world_size(),
+        "prepared_manifest_sha256": corpus.manifest_sha256,
+        "model": model.model_dump(mode="json"),
+        "train": config.model_dump(mode="json"),
+    }
+    if path.exists():
+        then = json.loads(path.read_text(encoding="utf-8"))
+        changed = set(_changes(then, now))
+        if changed <= _LENGTH_KEYS and _is_before_decay(then, config, run_dir):
+            changed = set()
+        if changed:
+            raise ConfigError(
+                f"{', '.join(sorted(changed))} changed since this run began; put it back, or start "
+                "anew in another work_dir"
+            )
+    run_dir.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _is_before_decay(then: dict[str, Any], config: TrainConfig, run_dir: Path) -> bool:
+    newest = checkpoints.newest_complete(run_dir / "checkpoints")
+    step = 0 if newest is None else checkpoints.step_of(newest)
+    before = TrainConfig.model_validate(then["train"])
+    return step <= min(first_decay_step(before), first_decay_step(config))
+
+
+def _changes(then: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+    changed: list[str] = []
+    for key in sorted({*then, *now}):
+        before, after = then.get(key), now.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            changed += _changes(before, after, f"{prefix}{key}.")
+        elif before != after:
+            changed.append(prefix + key)
+    return changed

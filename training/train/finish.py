@@ -1,0 +1,121 @@
+"""The end of a run: choose the weights, write final/, compare with the start."""
+
+import json
+import logging
+import subprocess
+from pathlib import Path
+
+from services.contract.errors import CheckpointError, QualityError
+from training.evaluate.word_times import read_word_times
+from training.train import checkpoints
+from training.train.alignment_heads import choose_alignment_heads
+from training.train.averaging import average_weights
+from training.train.callbacks import CheckpointCallback
+from training.train.config import ModelConfig, TrainConfig
+from training.train.dev_evaluation import DevResult
+from training.train.export import export
+from training.train.setup import Setup
+from training.train.trainer import load_trainee, load_weights
+
+logger = logging.getLogger(__name__)
+
+BASELINE = "baseline.json"
+FINAL = "final"
+_ALIGNMENT_CLIPS = 60
+
+
+def finish(
+    saver: CheckpointCallback,
+    setup: Setup,
+    model: ModelConfig,
+    config: TrainConfig,
+    run_dir: Path,
+) -> None:
+    """Write final/ from the weights that are best on dev, and compare them with the start.
+
+    Raises:
+        QualityError: they are worse than the model that the run started from.
+    """
+    chosen = choose_weights(saver, setup, config, run_dir)
+    staging = run_dir / "exporting"
+    write_checkpoint(setup, model, config, staging, chosen.step)
+    if model.scratch is not None and config.word_times is not None:
+        set_alignment_heads(setup, config, staging)
+    staging.rename(run_dir / FINAL)
+    baseline = run_dir / BASELINE
+    if baseline.exists():
+        before = float(json.loads(baseline.read_text(encoding="utf-8"))["wer"])
+        if chosen.wer > before:
+            raise QualityError(
+                f"dev WER is {chosen.wer:.2%} after training and was {before:.2%} before: lower "
+                "train.learning_rate, or check labels and language"
+            )
+
+
+def choose_weights(
+    saver: CheckpointCallback, setup: Setup, config: TrainConfig, run_dir: Path
+) -> DevResult:
+    """Load the best checkpoint, or the average of the last ones if that is better on dev."""
+    folder = run_dir / "checkpoints"
+    newest = checkpoints.newest_complete(folder)
+    if newest is None:
+        raise CheckpointError(f"{folder} holds no complete checkpoint; run the same command again")
+    if checkpoints.word_error_rate(newest) is None:  # killed between the last save and its rating
+        load_trainee(setup.trainee, newest)
+        saver.evaluate(newest, checkpoints.step_of(newest))
+    best = checkpoints.best(checkpoints.complete_checkpoints(folder)) or newest
+    result = DevResult.read(best / checkpoints.EVALUATION)
+    if config.average_last > 1:
+        averaged = average_weights(checkpoints.last(folder, config.average_last))
+        load_weights(setup.trainee, averaged, folder)
+        candidate = saver.measure(result.step)
+        if candidate.wer < result.wer:
+            return candidate
+    load_trainee(setup.trainee, best)
+    return result
+
+
+def set_alignment_heads(setup: Setup, config: TrainConfig, checkpoint: Path) -> None:
+    """Measure which heads give the best word times and write them into generation_config.json."""
+    speech = setup.speech
+    truth = read_word_times(Path(str(config.word_times)))
+    dev_clips = speech.corpus.clips("dev")[:_ALIGNMENT_CLIPS]
+    heads, error_s = choose_alignment_heads(
+        checkpoint, speech.corpus, dev_clips, truth, speech.writer
+    )
+    logger.info("alignment heads %s, mean error of word starts %.3f s", heads, error_s)
+    path = checkpoint / "generation_config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**content, "alignment_heads": heads}, indent=1), encoding="utf-8")
+
+
+def write_checkpoint(
+    setup: Setup, model: ModelConfig, config: TrainConfig, out_dir: Path, step: int
+) -> Path:
+    """Export the weights that the trainee holds now."""
+    facts = {
+        "base_model": model.base,
+        "short_context": config.mix.full_context_share < 1.0,
+        "languages": [model.language],
+        "tasks": [model.task],
+        "prepared_manifest_sha256": setup.speech.corpus.manifest_sha256,
+        "git_revision": git_revision(),
+        "step": step,
+    }
+    speech = setup.speech
+    return export(
+        setup.trainee,
+        speech.vocabulary,
+        setup.tokenizer,
+        speech.writer.special,
+        setup.generation,
+        facts,
+        out_dir,
+    )
+
+
+def git_revision() -> str | None:
+    """Return the commit of the code, None outside a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return result.stdout.strip() or None

@@ -1,0 +1,123 @@
+"""Copies of checkpoints at an fsspec URL, for machines that lose their disk.
+
+A copy is complete once its COMPLETE file is there, which is uploaded last. Copies are made by one
+background thread, so that training does not wait; a copy that fails is reported and the next one
+tries again.
+"""
+
+import logging
+import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from services.contract.errors import CheckpointError
+from training.train import checkpoints
+
+logger = logging.getLogger(__name__)
+
+
+class RemoteCheckpoints:
+    """The copies of one run.
+
+    Args:
+        url: folder, such as s3://bucket/run or gs://bucket/run; made if missing.
+        keep_last: how many copies stay, beside the one with the lowest dev WER.
+    Raises:
+        CheckpointError: the URL cannot be used.
+    """
+
+    def __init__(self, url: str, keep_last: int) -> None:
+        try:
+            self._filesystem, self._root = fsspec.core.url_to_fs(url.rstrip("/"))
+        except (ValueError, ImportError) as error:
+            raise CheckpointError(f"train.remote: {url} cannot be used: {error}") from error
+        self._keep_last = keep_last
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint-copy")
+        self._copying: Future[None] | None = None
+
+    def copy(self, checkpoint: Path) -> None:
+        """Start to copy a complete checkpoint; waits for the copy before it."""
+        self.wait()
+        self._copying = self._thread.submit(self._copy, checkpoint)
+
+    def wait(self) -> None:
+        """Wait until the copy under way has ended, and report how."""
+        if self._copying is None:
+            return
+        error = self._copying.exception()
+        self._copying = None
+        if error is not None:
+            logger.error("checkpoint not copied to %s: %s", self._root, error)
+
+    def close(self) -> None:
+        """Finish the last copy and end the thread."""
+        self.wait()
+        self._thread.shutdown()
+
+    def fetch_newest(self, folder: Path) -> None:
+        """Bring the newest complete copy here if it is newer than what is here.
+
+        Raises:
+            CheckpointError: the store cannot be read.
+        """
+        here = checkpoints.newest_complete(folder)
+        try:
+            there = self._complete()
+            if there and (here is None or there[-1] > checkpoints.step_of(here)):
+                self._fetch(there[-1], folder)
+        except OSError as error:
+            raise CheckpointError(f"train.remote: {self._root} cannot be read: {error}") from error
+
+    def _fetch(self, step: int, folder: Path) -> None:
+        target = folder / f"{checkpoints.PREFIX}{step}"
+        shutil.rmtree(target, ignore_errors=True)
+        partial = target.with_name(f"fetching-{step}")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for name in self._names(step):
+            self._filesystem.get_file(f"{self._path(step)}/{name}", str(partial / name))
+        partial.rename(target)
+        if not checkpoints.is_complete(target):
+            raise CheckpointError(f"the copy of {target.name} at {self._root} is damaged")
+
+    def _copy(self, checkpoint: Path) -> None:
+        step = checkpoints.step_of(checkpoint)
+        self._filesystem.makedirs(self._path(step), exist_ok=True)
+        names = sorted(file.name for file in checkpoint.iterdir() if file.is_file())
+        names.sort(key=lambda name: name == checkpoints.MARKER)  # the marker goes last
+        for name in names:
+            self._filesystem.put_file(str(checkpoint / name), f"{self._path(step)}/{name}")
+        self._prune(checkpoint.parent)
+
+    def _prune(self, folder: Path) -> None:
+        """Delete old copies, markers first: a half-deleted copy must not look complete."""
+        best = checkpoints.best(checkpoints.complete_checkpoints(folder))
+        kept = {*self._complete()[-self._keep_last :]}
+        kept |= set() if best is None else {checkpoints.step_of(best)}
+        for step in self._complete():
+            if step not in kept:
+                self._filesystem.rm_file(f"{self._path(step)}/{checkpoints.MARKER}")
+                self._filesystem.rm(self._path(step), recursive=True)
+
+    def _complete(self) -> list[int]:
+        """List the steps of complete copies, oldest first."""
+        self._filesystem.invalidate_cache()
+        if not self._filesystem.exists(self._root):
+            return []
+        names = [str(path).rsplit("/", 1)[-1] for path in self._entries(self._root)]
+        steps = [name.removeprefix(checkpoints.PREFIX) for name in names]
+        found = [int(step) for step in steps if step.isdigit()]
+        return sorted(step for step in found if checkpoints.MARKER in self._names(step))
+
+    def _names(self, step: int) -> list[str]:
+        return [str(path).rsplit("/", 1)[-1] for path in self._entries(self._path(step))]
+
+    def _entries(self, path: str) -> list[Any]:
+        entries: list[Any] = self._filesystem.ls(path, detail=False)
+        return entries
+
+    def _path(self, step: int) -> str:
+        return f"{self._root}/{checkpoints.PREFIX}{step}"
