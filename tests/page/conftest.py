@@ -39,9 +39,9 @@ def microphone(speech: Callable[..., Path], tmp_path_factory: pytest.TempPathFac
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(microphone: Path) -> Iterator[Browser]:
-    """Chromium with a fake microphone, for all tests."""
+    """Chromium with a fake microphone, for all tests here: no other could run an event loop."""
     arguments = [*ARGUMENTS, f"--use-file-for-fake-audio-capture={microphone}"]
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)

@@ -13,13 +13,22 @@ export function rememberedIds() {
   }
 }
 
+// Read anew for every change: another tab may have written in the meantime.
+function addRemembered(id) {
+  const ids = rememberedIds();
+  if (!ids.includes(id)) remember([...ids, id]);
+}
+
+function remember(ids) {
+  localStorage.setItem(STORED, JSON.stringify(ids.slice(-MOST)));
+}
+
 /**
  * A record is {id, name, job, segments, upload}: `job` as the API gave it, null while the recording
  * is on its way; `upload` {file, progress, error, stop} until then. Only ids are kept in the browser.
  */
 class Jobs extends EventTarget {
   #records = new Map();
-  #ids = new Set(rememberedIds());
 
   /** All records, newest first; what is still on its way comes before. */
   get all() {
@@ -57,15 +66,14 @@ class Jobs extends EventTarget {
     const records = [...this.#records.entries()].map(([id, record]) =>
       id === uploadId ? [job.id, { ...record, id: job.id, job, upload: null }] : [id, record]);
     this.#records = new Map(records);
-    this.#remember(job.id);
+    addRemembered(job.id);
     this.dispatchEvent(new CustomEvent("rename", { detail: { from: uploadId, to: job.id } }));
     this.#tell(job.id);
   }
 
   remove(id) {
     this.#records.delete(id);
-    this.#ids.delete(id);
-    this.#store();
+    remember(rememberedIds().filter((known) => known !== id));
     this.dispatchEvent(new CustomEvent("remove", { detail: { id } }));
   }
 
@@ -76,16 +84,7 @@ class Jobs extends EventTarget {
 
   #put(record) {
     this.#records.set(record.id, record);
-    if (record.job) this.#remember(record.id);
-  }
-
-  #remember(id) {
-    this.#ids.add(id);
-    this.#store();
-  }
-
-  #store() {
-    localStorage.setItem(STORED, JSON.stringify([...this.#ids].slice(-MOST)));
+    if (record.job) addRemembered(record.id);
   }
 
   #tell(id) {

@@ -13,6 +13,8 @@ export class LevelMeter {
   constructor(canvas, stream) {
     this.canvas = canvas;
     this.audio = new AudioContext();
+    // Safari starts it asleep.
+    this.audio.resume();
     this.analyser = this.audio.createAnalyser();
     this.analyser.fftSize = 1024;
     this.audio.createMediaStreamSource(stream).connect(this.analyser);
