@@ -44,11 +44,12 @@ class RunningStack:
         raise AssertionError("\n".join(self.lines) + logs)
 
     def read_rest(self) -> list[str]:
-        """Return all that it says until it ends."""
+        """Wait for its end; return all that it said."""
         assert self.process.stdout is not None
-        with self.process.stdout as output:
-            self.lines += output.read().splitlines()
-        self.process.wait(30)
+        if not self.process.stdout.closed:
+            with self.process.stdout as output:
+                self.lines += output.read().splitlines()
+        self.process.wait(60)
         return self.lines
 
     def children(self) -> dict[str, psutil.Process]:
@@ -68,12 +69,10 @@ class RunningStack:
         """Send a signal and wait; return the exit status, after its processes are gone too."""
         children = list(self.children().values()) if self.process.poll() is None else []
         self.process.send_signal(number)
-        status = self.process.wait(60)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        self.read_rest()
         wait_until(
             lambda: not any(child.is_running() for child in children),
             timeout_s=30,
             what="the end of its processes",
         )
-        return status
+        return self.process.returncode
