@@ -25,6 +25,15 @@ from training.convert.run import convert
 from training.tokenizer import load_tokenizer, save_tokenizer
 
 SENTENCE = "Hej och välkommen."
+TINY = {
+    "d_model": 64,
+    "encoder_layers": 1,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 128,
+    "decoder_ffn_dim": 128,
+}
 SENTENCE_END_S = 1.0
 N_LANGUAGES = 99
 ALIGNMENT_HEADS = [[1, 0], [1, 1]]
@@ -40,8 +49,20 @@ def tiny_bundle(path: Path) -> Path:
 
 def tiny_checkpoint(path: Path, *, seed: int = 0) -> Path:
     """Write the tiny model as a transformers folder, as training leaves it behind."""
+    return scripted_checkpoint(path, TINY, SENTENCE, seed=seed)
+
+
+def scripted_checkpoint(path: Path, size: dict[str, int], sentence: str, *, seed: int = 0) -> Path:
+    """Write a model of any size that says one sentence, in which no token occurs twice.
+
+    Args:
+        path: folder to write.
+        size: arguments of WhisperConfig.
+        sentence: what it says.
+        seed: of the random weights.
+    """
     tokenizer = load_tokenizer(str(_tokenizer_directory()))
-    model = _model(tokenizer, seed)
+    model = _model(tokenizer, size, sentence, seed)
     model.save_pretrained(path)
     save_tokenizer(tokenizer, path)
     WhisperFeatureExtractor(feature_size=80).save_pretrained(path)
@@ -56,17 +77,13 @@ def _tokenizer_directory() -> Path:
     return built if (built / "tokenizer.json").is_file() else demo_directory()
 
 
-def _model(tokenizer: WhisperTokenizer, seed: int) -> WhisperForConditionalGeneration:
+def _model(
+    tokenizer: WhisperTokenizer, size: dict[str, int], sentence: str, seed: int
+) -> WhisperForConditionalGeneration:
     ids = tokenizer.convert_tokens_to_ids
     config = WhisperConfig(
         vocab_size=len(tokenizer),
-        d_model=64,
-        encoder_layers=1,
-        decoder_layers=2,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=128,
-        decoder_ffn_dim=128,
+        **size,
         decoder_start_token_id=ids("<|startoftranscript|>"),
         bos_token_id=tokenizer.eos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -77,15 +94,15 @@ def _model(tokenizer: WhisperTokenizer, seed: int) -> WhisperForConditionalGener
     torch.manual_seed(seed)
     model = WhisperForConditionalGeneration(config).eval()
     with torch.no_grad():
-        _teach(model, _script(tokenizer))
+        _teach(model, _script(tokenizer, sentence))
     model.generation_config = _generation_config(tokenizer)
     return model
 
 
-def _script(tokenizer: WhisperTokenizer) -> list[tuple[int, int]]:
+def _script(tokenizer: WhisperTokenizer, sentence: str) -> list[tuple[int, int]]:
     """List (token, next token) for everything the model ever says."""
     ids = tokenizer.convert_tokens_to_ids
-    words = tokenizer.encode(" " + SENTENCE, add_special_tokens=False)
+    words = tokenizer.encode(" " + sentence, add_special_tokens=False)
     start, end = ids("<|0.00|>"), ids(f"<|{SENTENCE_END_S:.2f}|>")
     pairs = [(ids("<|startoftranscript|>"), ids("<|sv|>"))]
     pairs += [(ids(task), start) for task in ("<|transcribe|>", "<|translate|>")]

@@ -28,7 +28,7 @@ class ConvertConfig(BaseModel):
     """Marks a model that knows only synthetic speech."""
     parity_clips: int = Field(default=20, ge=1)
     """Prepared clips on which the converted model is compared with the checkpoint."""
-    quantization_clips: int = Field(default=200, ge=1)
+    quantization_clips: int = Field(default=100, ge=1)
     """Prepared clips on which the stored precision is compared with full precision, in words."""
     parity_split: str = "dev"
     """Split that these clips are taken from."""

@@ -42,6 +42,7 @@ def test_same_clips_cancel_in_the_difference() -> None:
     assert difference.high - difference.low < 2 * rate_interval(baseline).value / 5
 
 
+@pytest.mark.slow
 def test_comparison_of_two_models_that_say_the_same(
     tmp_path: Path, tiny_bundle_dir: Path, tiny_checkpoint_dir: Path
 ) -> None:
