@@ -24,13 +24,10 @@ from services.contract.schema import Job, JobStatus, TranscriptFormat
 
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
 Limit = Annotated[int, Query(ge=1, le=100, description="Jobs per page.")]
-IdempotencyKey = Annotated[str | None, Header(description="The same key gives the same job.")]
 
 
 @router.post("", status_code=202, response_model=JobView, **openapi.new_job())
-async def create(
-    request: Request, service: Parts, owner: Owner, idempotency_key: IdempotencyKey = None
-) -> Response:
+async def create(request: Request, service: Parts, owner: Owner) -> Response:
     """Take a recording in and answer at once; the transcript comes later."""
     async with recording(request, service, owner, JobFields, allow_raw=True) as received:
         fields = received.fields
@@ -38,7 +35,8 @@ async def create(
         options = to_options(fields, fields.task, served)
         queue = lane(fields, received.duration)
         order = Order(owner, options, queue, request_id_of(request), fields.batch)
-        accepted = await run_in_threadpool(submit_once, service, received, order, idempotency_key)
+        once = request.headers.get("idempotency-key")
+        accepted = await run_in_threadpool(submit_once, service, received, order, once)
         received.upload.is_kept = accepted.is_new
     return accepted_response(accepted, received.ignored)
 

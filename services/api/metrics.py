@@ -5,7 +5,7 @@ read from Redis when Prometheus asks.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -150,14 +150,18 @@ class SharedFigures:
         yield depth
         yield GaugeMetricFamily("stt_queue_audio_seconds", "Audio that waits.", value=waiting_s)
         yield GaugeMetricFamily("stt_workers", "Workers alive.", value=len(workers))
-        busy = GaugeMetricFamily("stt_worker_busy", "Jobs in flight.", labels=["worker"])
-        slots = GaugeMetricFamily("stt_worker_slots", "Jobs at most.", labels=["worker"])
-        for worker in workers:
-            busy.add_metric([worker.name], worker.busy)
-            slots.add_metric([worker.name], worker.slots)
-        yield busy
-        yield slots
+        yield _per_worker("busy", "Jobs in flight.", {w.name: w.busy for w in workers})
+        yield _per_worker("slots", "Jobs at most.", {w.name: w.slots for w in workers})
+        fill = {w.name: w.n_windows / w.n_batches for w in workers if w.n_batches}
+        yield _per_worker("batch_fill", "Windows per engine call since its start.", fill)
         if factor is not None:
             yield GaugeMetricFamily(
                 "stt_real_time_factor", "Recent processing time by audio time.", value=factor
             )
+
+
+def _per_worker(name: str, text: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"stt_worker_{name}", text, labels=["worker"])
+    for worker, value in values.items():
+        family.add_metric([worker], value)
+    return family

@@ -39,6 +39,13 @@ ERROR_SCHEMA: Details = {
         }
     },
 }
+IDEMPOTENCY_KEY: Details = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key gives the same job for 24 h.",
+    "schema": {"type": "string", "maxLength": 255},
+}
 UPLOAD_ERRORS = (400, 401, 404, 408, 413, 415, 422, 429, 503, 507)
 EXAMPLE_TEXT = "Hej och välkommen."
 
@@ -84,6 +91,7 @@ def new_job() -> Details:
         "openapi_extra": {
             "requestBody": {"required": True, "content": content},
             "description": "With a raw body the fields go into the query.",
+            "parameters": [IDEMPOTENCY_KEY],
         },
         "responses": {202: {"description": "The new job."}, **_errors(*UPLOAD_ERRORS)},
     }

@@ -44,6 +44,10 @@ class WorkerInfo(Message):
     tasks: tuple[str, ...] = ()
     demo: bool = False
     short_context: bool = False
+    n_batches: int = 0
+    """Engine calls since its start."""
+    n_windows: int = 0
+    """Windows in them; by batches gives the fill."""
     last_seen: datetime | None = None
 
 

@@ -137,7 +137,8 @@ def describe(
     name: str, models: "ServedModels", settings: WorkerSettings, n_busy: int
 ) -> WorkerInfo:
     """Return what the worker says about itself."""
-    model = models.engine.model
+    engine = models.engine
+    model = engine.model
     return WorkerInfo(
         name=name,
         bundle=model.bundle.id,
@@ -149,6 +150,8 @@ def describe(
         tasks=model.bundle.tasks,
         demo=model.bundle.is_demo,
         short_context=model.short_context,
+        n_batches=engine.statistics.n_batches,
+        n_windows=engine.statistics.n_windows,
     )
 
 

@@ -57,7 +57,13 @@ class ScriptedWorker(threading.Thread):
 
     def report(self) -> None:
         info = WorkerInfo(
-            name="scripted", bundle=BUNDLE, device="cpu", slots=1, tasks=("transcribe", "translate")
+            name="scripted",
+            bundle=BUNDLE,
+            device="cpu",
+            slots=1,
+            tasks=("transcribe", "translate"),
+            n_batches=2,
+            n_windows=6,
         )
         self.queue.report_worker(info, lease_s=600)
 

@@ -280,6 +280,7 @@ def test_the_service_tells_its_state(client: httpx.Client, worker: ScriptedWorke
     for line in (
         'stt_queue_depth{lane="interactive"} 0.0',
         "stt_workers 1.0",
+        'stt_worker_batch_fill{worker="scripted"} 3.0',
         'stt_jobs_total{status="succeeded"} 1.0',
         "stt_job_wait_seconds_count 1.0",
         "stt_redis_up 1.0",
