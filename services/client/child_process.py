@@ -25,7 +25,7 @@ class ChildPlan:
 
     name: str
     command: Sequence[str]
-    environ: Mapping[str, str]
+    variables: Mapping[str, str]
     log_file: Path
     kept_files: tuple[int, ...] = ()
     """Descriptors that stay open in it: a lock that it must hold, say."""
@@ -46,7 +46,7 @@ class ChildProcess:
             self._log_start = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
                 list(plan.command),
-                env=dict(plan.environ),
+                env=dict(plan.variables),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -43,7 +43,7 @@ class Site:
     """Where the stack runs, once that is settled."""
 
     data_dir: Path
-    environ: dict[str, str]
+    variables: dict[str, str]
     base_url: str
     lock: int
     """Descriptor that holds the data folder."""
@@ -72,13 +72,13 @@ def run(options: UpOptions, console: Console) -> None:
 
 def _start(stack: Stack, site: Site) -> None:
     address = embedded_redis.url(site.data_dir)
-    if site.environ["STT_REDIS_URL"] == address:  # Else somebody else's Redis is used.
-        stack.start(embedded_redis.plan(site.data_dir, site.environ, site.lock))
+    if site.variables["STT_REDIS_URL"] == address:  # Else somebody else's Redis is used.
+        stack.start(embedded_redis.plan(site.data_dir, site.variables, site.lock))
         stack.wait_until(lambda: embedded_redis.answers(address), REDIS_TIMEOUT_S, "Redis")
     for name in ("api", "worker"):
         command = (sys.executable, "-m", f"services.{name}")
         log_file = site.data_dir / "logs" / f"{name}.log"
-        stack.start(ChildPlan(name, command, site.environ, log_file))
+        stack.start(ChildPlan(name, command, site.variables, log_file))
     stack.wait_until(lambda: answers_ready(site.base_url), READY_TIMEOUT_S, "The service")
 
 
