@@ -7,6 +7,7 @@ import uvicorn
 from services.api.app import create_app
 from services.contract import logs
 from services.contract.errors import SttError
+from services.contract.redis_client import refuse_wrong_password
 from services.contract.settings import ApiSettings, load
 
 #: Open streams are cut after this when the process is asked to stop; their clients come back.
@@ -19,6 +20,7 @@ def main() -> int:
     """Serve until told to stop; return the exit code."""
     try:
         settings = load(ApiSettings)
+        refuse_wrong_password(settings.redis_url)
         app = create_app(settings)
     except SttError as error:
         print(f"error: {error.message}", file=sys.stderr)

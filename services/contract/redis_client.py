@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from pydantic import SecretStr
 from redis import Redis
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -45,6 +45,27 @@ def connect(url: SecretStr | str, *, for_worker: bool = False) -> Redis:
         raise SettingsError(
             "STT_REDIS_URL is not a Redis address; use redis://host:6379/0"
         ) from error
+
+
+def refuse_wrong_password(url: SecretStr | str) -> None:
+    """Try once, at the start of a process: with a wrong password it would try again in vain.
+
+    A Redis that does not answer yet is no error here.
+
+    Raises:
+        SettingsError: Redis refuses the user or password of the URL, or wants one.
+    """
+    plain = url.get_secret_value() if isinstance(url, SecretStr) else url
+    try:
+        once = Retry(NoBackoff(), 0)
+        with Redis.from_url(plain, retry=once, socket_connect_timeout=2.0, socket_timeout=2.0) as r:
+            r.ping()
+    except AuthenticationError as error:
+        raise SettingsError(
+            "Redis refuses the password in STT_REDIS_URL; correct it (REDIS_PASSWORD in compose)"
+        ) from error
+    except (RedisError, ValueError):
+        return
 
 
 @contextmanager
