@@ -81,7 +81,7 @@ def convert(
         write_manifest(bundle_dir, manifest)
         verify(bundle_dir)
         _replace(bundle_dir, out_dir, staging / "replaced")
-    logger.info("bundle written", extra={"bundle": str(out_dir)})
+    logger.info("bundle %s@%s written to %s", manifest.name, manifest.version, out_dir)
     return out_dir
 
 

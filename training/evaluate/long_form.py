@@ -27,6 +27,8 @@ from training.prepare.shards import SAMPLE_RATE, Clip, PreparedCorpus
 
 _PAUSE_S = 0.5
 _GOOD_START_S = 0.5
+# Speech stands out from the noise a little after a soft consonant has begun.
+_SAME_START_S = 0.25
 _SEED = 0
 
 
@@ -118,13 +120,20 @@ def _words_of(
     clip: Clip, word_times: Mapping[str, list[TimedWord]], offset_s: float
 ) -> list[TimedWord]:
     """Words of a clip with the starts that are known: all, the first, or none."""
-    if clip.id in word_times:
-        known = word_times[clip.id]
+    known = word_times.get(clip.id, [])
+    if known and _same_start(clip, known[0]):
         return [
             TimedWord(w.word, None if w.start_s is None else w.start_s + offset_s) for w in known
         ]
     start = None if clip.start_s is None else clip.start_s + offset_s
     return [TimedWord(word, None if i else start) for i, word in enumerate(clip.text.split())]
+
+
+def _same_start(clip: Clip, first: TimedWord) -> bool:
+    """Whether the times still hold: they do not where `prepare` cut silence before the speech."""
+    if clip.start_s is None or first.start_s is None:
+        return False
+    return abs(clip.start_s - first.start_s) <= _SAME_START_S
 
 
 def _load(bundle: ModelBundle, config: EvaluateConfig) -> faster_whisper.WhisperModel:

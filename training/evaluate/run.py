@@ -104,9 +104,16 @@ def _measure(
 
 
 def _log(result: SplitResult) -> None:
-    facts = {"split": result.split, "context": result.context}
-    facts |= {"wer": f"{result.overall.normalised.wer:.4f}", "n_clips": str(result.overall.n_clips)}
-    logger.info("split evaluated", extra=facts)
+    logger.info(
+        "%s, %s context: WER %.2f %% (raw %.2f %%), CER %.2f %%, %d clips, real-time factor %.3f",
+        result.split,
+        result.context,
+        100 * result.overall.normalised.wer,
+        100 * result.overall.raw.wer,
+        100 * result.overall.normalised.cer,
+        result.overall.n_clips,
+        result.real_time_factor,
+    )
 
 
 def _long_form(

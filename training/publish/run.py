@@ -48,5 +48,4 @@ def publish(
 
 def _log_files(folder: Path) -> None:
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        facts = {"file": str(file.relative_to(folder)), "size_bytes": file.stat().st_size}
-        logger.info("staged", extra=facts)
+        logger.info("staged %s, %d bytes", file.relative_to(folder), file.stat().st_size)

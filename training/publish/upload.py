@@ -64,8 +64,9 @@ class Hub:
                 failure = error
             if attempt < config.attempts:
                 wait_s = min(_LONGEST_WAIT_S, config.first_wait_s * 2 ** (attempt - 1))
-                facts = {"attempt": attempt, "wait_s": wait_s, "reason": _first_line(failure)}
-                logger.warning("upload interrupted, trying again", extra=facts)
+                logger.warning(
+                    "upload interrupted (%s), next try in %g s", _first_line(failure), wait_s
+                )
                 time.sleep(wait_s)
         raise PublishError(
             f"the upload to {config.repo_id} failed {config.attempts} times, last: "
