@@ -94,13 +94,17 @@ def test_events_tell_segments_while_the_job_runs(
     client: httpx.Client, worker: ScriptedWorker
 ) -> None:
     worker.gate.clear()
+    worker.on_window = lambda job, index: worker.gate.clear()
     job = create(client).json()
     with client.stream("GET", job["links"]["events"]) as stream:
         events = events_of(stream.iter_lines())
         first = next(events)
         assert first[1] == "job"
         worker.gate.set()
-        rest = list(events)
+        rest = [next(e for e in events if e[1] == "segments")]
+        worker.on_window = lambda job, index: None
+        worker.gate.set()
+        rest += events
     assert rest[-1][1] == "done"
     assert rest[-1][2]["status"] == "succeeded"
     told = [data for _, name, data in rest if name == "segments"]
