@@ -1,8 +1,8 @@
 """An RQ worker that runs many ordinary RQ jobs at once, in threads, over one batching engine.
 
-The main thread claims jobs and sweeps; a pool of threads runs them; the keeper thread renews leases
-and hears of cancellations; the watchdog ends the process when the engine hangs. RQ's records of
-each job are written by RQ's own code (`perform_job`), which is why rq is pinned to one minor.
+The main thread claims jobs and sweeps; a pool of threads runs them; keeper.py renews leases.
+RQ's records of each job are written by RQ's own code (`perform_job`), which is why rq is pinned
+to one minor version.
 """
 
 import logging
@@ -26,7 +26,6 @@ from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
 from services.contract.errors import JobNotFoundError, QueueUnavailableError
-from services.contract.job_queue import TASK
 from services.contract.job_store import JobStore
 from services.contract.redis_client import text
 from services.contract.schema import Lane
@@ -37,39 +36,20 @@ from services.worker.job_token import (
     JobToken,
     current_token,
 )
+from services.worker.keeper import Keeper, Watchdog
+from services.worker.runs import Run, TranscriptionJob
 from services.worker.sweeper import Sweeper
 
 logger = logging.getLogger(__name__)
 
 #: Longest wait for an interactive job, and so for a bulk one, a stop signal or a sweep.
 _CLAIM_S = 0.5
-_CANCEL_POLL_S = 0.5
 _SWEEP_S = 1.0
-_WATCHDOG_S = 1.0
+_REDIS_PAUSE_S = 1.0
 #: After SIGTERM jobs get this long to end by themselves, then to stop; docker kills after 10 s.
 _GRACE_S = 2.0
 _STOP_S = 5.0
 _LEAVE_S = 9.0
-
-
-class TranscriptionJob(Job):
-    """An RQ job that runs our task and nothing else, whatever somebody wrote into Redis.
-
-    JSON alone does not protect: RQ imports any function by the name it finds in the record.
-    """
-
-    success_callback = failure_callback = stopped_callback = None
-
-    @property
-    def func(self) -> Any:
-        """The task.
-
-        Raises:
-            PermissionError: the record names something else.
-        """
-        if self.func_name != TASK or self.instance:
-            raise PermissionError(f"{self.func_name!r} is not a task of this worker")
-        return super().func
 
 
 @dataclass(frozen=True)
@@ -79,21 +59,6 @@ class WorkerLimits:
     slots: int
     interactive_slots: int
     lease_s: float
-
-
-@dataclass
-class _Run:
-    """One job in flight."""
-
-    job: Job
-    queue: Queue
-    execution: Execution
-    token: JobToken
-
-    @property
-    def lane(self) -> str:
-        """The name of the queue that it came from."""
-        return str(self.queue.name)
 
 
 class BatchWorker(SimpleWorker):
@@ -132,18 +97,18 @@ class BatchWorker(SimpleWorker):
         self._beat = beat
         self._hangs = hangs
         self._pool = ThreadPoolExecutor(limits.slots, thread_name_prefix="job")
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, Run] = {}
         self._alone: str | None = None
         self._changed = threading.Condition()
-        self._stopped = threading.Event()
         self._swept_at = 0.0
 
     def serve(self) -> None:
         """Claim and run jobs until a signal asks to stop; then give back what is not done."""
         self._install_signal_handlers()
         self.register_birth()  # type: ignore[no-untyped-call]
-        for loop in (self._keep, self._watch):
-            threading.Thread(target=loop, name=loop.__name__.strip("_"), daemon=True).start()
+        keeper = Keeper(self.renew, self.hear_cancellations, lease_s=self._limits.lease_s)
+        keeper.start()
+        Watchdog(self._hangs).start()
         while not self._stop_requested:
             try:
                 self._turn()
@@ -151,8 +116,10 @@ class BatchWorker(SimpleWorker):
             except (RedisError, QueueUnavailableError) as error:
                 self._sweeper.redis_failed()
                 logger.error("Redis does not answer: %s", error)
-                self._stopped.wait(1.0)
+                time.sleep(_REDIS_PAUSE_S)
         self.teardown()
+        keeper.stop()
+        self.register_death()  # type: ignore[no-untyped-call]
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Remember the signal; the main loop sees it within half a second.
@@ -216,11 +183,15 @@ class BatchWorker(SimpleWorker):
         job.redis_server_version = self.get_redis_server_version()  # type: ignore[no-untyped-call]
         execution = self.prepare_execution(job)
         queue.intermediate_queue.remove(job.id)
-        run = _Run(job, queue, execution, JobToken(execution.id))
+        run = Run(job, queue, execution, JobToken(execution.id))
         with self._changed:
             self._runs[execution.id] = run
-        if self._is_suspect(job.id):
-            self._make_room_for(run)
+        try:
+            if self._is_suspect(job.id):
+                self._make_room_for(run)
+        except (RedisError, QueueUnavailableError):
+            self._forget(run)
+            raise
         self._pool.submit(self._run, run)
 
     def _is_suspect(self, job_id: str) -> bool:
@@ -229,7 +200,7 @@ class BatchWorker(SimpleWorker):
         except JobNotFoundError:
             return False
 
-    def _make_room_for(self, suspect: _Run) -> None:
+    def _make_room_for(self, suspect: Run) -> None:
         """Put the other jobs in flight back, which checkpoints make cheap, and wait for that."""
         self._alone = suspect.job.id
         with self._changed:
@@ -239,12 +210,12 @@ class BatchWorker(SimpleWorker):
         logger.warning("a suspect runs alone", extra={"job_id": suspect.job.id})
         self._sweeper.mark_alone(suspect.job.id)
 
-    def _interrupt(self, why: str, *, spare: _Run | None = None) -> None:
+    def _interrupt(self, why: str, *, spare: Run | None = None) -> None:
         for run in self._runs.values():
             if run is not spare:
                 run.token.stop(JobInterrupted(why))
 
-    def _run(self, run: _Run) -> None:
+    def _run(self, run: Run) -> None:
         current_token.set(run.token)
         try:
             self.perform_job(run.job, run.queue, run.execution)
@@ -253,12 +224,15 @@ class BatchWorker(SimpleWorker):
         except BaseException:
             logger.exception("outcome not stored, the job is left to its lease")
         finally:
-            with self._changed:
-                self.executions.pop(run.execution.id, None)
-                self._runs.pop(run.execution.id, None)
-                if self._alone == run.job.id:
-                    self._alone = None
-                self._changed.notify_all()
+            self._forget(run)
+
+    def _forget(self, run: Run) -> None:
+        with self._changed:
+            self.executions.pop(run.execution.id, None)
+            self._runs.pop(run.execution.id, None)
+            if self._alone == run.job.id:
+                self._alone = None
+            self._changed.notify_all()
 
     def _finalize_failure(
         self, job: Job, queue: Queue, execution: Execution, exc_info: Any
@@ -268,26 +242,8 @@ class BatchWorker(SimpleWorker):
         else:
             super()._finalize_failure(job, queue, execution, exc_info)
 
-    def _keep(self) -> None:
-        """Renew leases and hear of cancellations, until the worker has stopped."""
-        beaten_at = float("-inf")
-        while not self._stopped.wait(_CANCEL_POLL_S):
-            try:
-                self._hear_cancellations()
-                if time.monotonic() - beaten_at >= self._limits.lease_s / 3:
-                    self._renew()
-                    beaten_at = time.monotonic()
-            except (RedisError, QueueUnavailableError) as error:
-                logger.warning("could not renew leases: %s", error)
-
-    def _hear_cancellations(self) -> None:
-        runs = list(self._runs.values())
-        unwanted = self._store.canceled([run.job.id for run in runs]) if runs else set()
-        for run in runs:
-            if run.job.id in unwanted:
-                run.token.stop(JobLost(run.job.id))
-
-    def _renew(self) -> None:
+    def renew(self) -> None:
+        """Renew the worker's own record and the lease of every job in flight."""
         runs = list(self._runs.values())
         for run in runs:
             self.maintain_heartbeats(run.job, run.execution)
@@ -296,19 +252,20 @@ class BatchWorker(SimpleWorker):
             self.heartbeat()
         self._beat(len(runs))
 
-    def _watch(self) -> None:
-        """End the process when the engine hangs: nothing interrupts a library call from inside."""
-        while not self._stopped.wait(_WATCHDOG_S):
-            if self._hangs():
-                logger.critical("a batch hangs; leaving, other workers take the jobs over")
-                os._exit(os.EX_SOFTWARE)
+    def hear_cancellations(self) -> None:
+        """Stop the jobs in flight that nobody wants any more."""
+        runs = list(self._runs.values())
+        unwanted = self._store.canceled([run.job.id for run in runs]) if runs else set()
+        for run in runs:
+            if run.job.id in unwanted:
+                run.token.stop(JobLost(run.job.id))
 
     def _install_signal_handlers(self) -> None:
         signal.signal(signal.SIGINT, self.request_stop)
         signal.signal(signal.SIGTERM, self.request_stop)
 
     def teardown(self) -> None:
-        """Let jobs end or stop, give back the rest, and sign off. Takes at most 8 s."""
+        """Let jobs end or stop, and give back the rest. Takes at most 8 s."""
         with self._changed:
             self._changed.wait_for(lambda: not self._runs, _GRACE_S)
             self._interrupt("the worker is shutting down")
@@ -317,6 +274,4 @@ class BatchWorker(SimpleWorker):
         for run in left:
             self._store.release(run.job.id, run.execution.id)
             self._sweeper.give_back(run.queue, run.job.id, run.execution.id)
-        self._stopped.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self.register_death()  # type: ignore[no-untyped-call]

@@ -52,14 +52,13 @@ class Stack:
         self, *, seconds_per_call: float = 0.0, **settings: str
     ) -> subprocess.Popen[bytes]:
         """Start a worker process and wait until it says that it is alive."""
-        n_alive = len(self.queue.workers_alive())
         command = [sys.executable, "-m", "tests.worker.staged_worker", str(seconds_per_call)]
         environ = {**self._environ, **settings}
         with (self._folder / f"worker-{len(self.workers)}.log").open("wb") as log:
             worker = subprocess.Popen(command, env=environ, stderr=log, stdout=log)
         self.workers.append(worker)
         wait_until(
-            lambda: len(self.queue.workers_alive()) > n_alive,
+            lambda: any(w.name.endswith(f"-{worker.pid}") for w in self.queue.workers_alive()),
             timeout_s=150,
             what=f"the worker to start: {self.logs()}",
         )

@@ -15,7 +15,7 @@ from services.contract.schema import (
     TranscriptionOptions,
     utc_now,
 )
-from services.worker.batch_worker import TranscriptionJob
+from services.worker.runs import TranscriptionJob
 from services.worker.sweeper import Sweeper
 
 LEASE_S = 0.2

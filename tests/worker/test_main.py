@@ -1,0 +1,55 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from services.contract.job_queue import JobQueue
+from services.contract.redis_client import connect
+from services.contract.workers import WorkerInfo
+from services.worker import main
+
+
+def test_check_loads_and_tries_the_model(
+    short_bundle_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("STT_MODEL", str(short_bundle_dir))
+    monkeypatch.setenv("STT_MODELS_DIR", str(tmp_path))
+    monkeypatch.setenv("STT_DEVICE", "cpu")
+    assert main.main(["--check"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["ok"] and facts["bundle"] == "short@1" and facts["device"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("STT_MODEL", "./nowhere", "nowhere"), ("STT_SLOT", "3", "STT_SLOTS")],
+)
+def test_a_wrong_setting_is_one_line(
+    name: str,
+    value: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("STT_MODELS_DIR", str(tmp_path))
+    monkeypatch.setenv(name, value)
+    assert main.main(["--check"]) == 1
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told.startswith("error: ") and said in told
+
+
+def test_healthcheck_looks_for_a_heartbeat_of_this_host(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STT_REDIS_URL", redis_url)
+    monkeypatch.setattr(main.socket, "gethostname", lambda: "here")
+    queue = JobQueue(connect(redis_url))
+    info = WorkerInfo(name="elsewhere-1", bundle="tiny@1", device="cpu", slots=1)
+    queue.report_worker(info)
+    assert main.main(["--healthcheck"]) == 1
+    queue.report_worker(info.model_copy(update={"name": "here-1"}))
+    assert main.main(["--healthcheck"]) == 0

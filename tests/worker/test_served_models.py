@@ -1,0 +1,86 @@
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+
+from services.contract import model_registry
+from services.contract.errors import ModelBundleError
+from services.contract.settings import WorkerSettings
+from services.worker.served_models import ServedModels
+from tests.worker import models
+
+
+@pytest.fixture
+def settings_here(
+    settings: WorkerSettings, short_bundle_dir: Path, tmp_path: Path
+) -> WorkerSettings:
+    return settings.model_copy(
+        update={
+            "model": str(short_bundle_dir),
+            "models_dir": tmp_path / "models",
+            "model_poll_s": 10.0,
+        }
+    )
+
+
+def serving(served: ServedModels) -> str:
+    return served.engine.model.bundle.id
+
+
+def deploy(source: Path, settings: WorkerSettings, scratch: Path, **changes: str) -> None:
+    newer = scratch / changes["name"]
+    shutil.copytree(source, newer)
+    models.edit_manifest(newer, **changes)
+    model_registry.deploy(str(newer), settings.models_dir)
+
+
+def test_new_jobs_get_the_new_model_and_running_ones_keep_theirs(
+    settings_here: WorkerSettings, short_bundle_dir: Path, tmp_path: Path
+) -> None:
+    served = ServedModels(settings_here)
+    served.start()
+    assert serving(served) == "short@1"
+    with served.use() as running:
+        deploy(short_bundle_dir, settings_here, tmp_path, name="newer")
+        served.poll()
+        assert serving(served) == "newer@1"
+        assert running.model.bundle.id == "short@1" and not running._closed
+    assert running._closed, "nobody needs it any more"
+    model_registry.rollback(settings_here.models_dir)
+    served.poll()
+    assert serving(served) == "short@1"
+    served.stop()
+    served.engine.close()
+
+
+def test_a_bad_model_is_refused_once_and_a_later_good_one_taken(
+    settings_here: WorkerSettings,
+    short_bundle_dir: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    served = ServedModels(settings_here)
+    served.start()
+    rotten = settings_here.models_dir / "rotten" / "1"
+    shutil.copytree(short_bundle_dir, rotten)
+    (rotten / "model.bin").write_bytes(b"damaged")
+    (settings_here.models_dir / "current").write_text("rotten/1\n")
+    with caplog.at_level(logging.ERROR):
+        for _ in range(3):
+            served.poll()
+    refusals = [r for r in caplog.records if "refused" in r.getMessage()]
+    assert len(refusals) == 1 and "damaged" in refusals[0].getMessage()
+    assert serving(served) == "short@1"
+    (settings_here.models_dir / "current").unlink()
+    deploy(short_bundle_dir, settings_here, tmp_path, name="newer")
+    served.poll()
+    assert serving(served) == "newer@1"
+    served.stop()
+    served.engine.close()
+
+
+def test_a_worker_without_a_model_does_not_start(settings_here: WorkerSettings) -> None:
+    missing = settings_here.model_copy(update={"model": "./nowhere"})
+    with pytest.raises(ModelBundleError):
+        ServedModels(missing).start()
