@@ -16,6 +16,7 @@ from training.train.config import LabelConfig, TrainConfig
 from training.train.features import FULL_FRAMES, HOP_SAMPLES, log_mel
 from training.train.labels import IGNORE_INDEX, NO_TIME, LabelWriter, Target
 from training.train.plan import Batch, Draw
+from training.train.spoken_times import SpokenTimes
 from training.train.vocabulary import Vocabulary
 from training.train.windows import Window, build_window, sample_generator
 
@@ -34,6 +35,7 @@ class Speech:
     vocabulary: Vocabulary
     alphabet: str
     n_mels: int
+    times: dict[str, SpokenTimes]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,7 +83,9 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
         if generator.random() < labels.no_speech_share:
             silence = Window(augment.no_speech(generator), ())
             return _Sample(silence, self._speech.writer.write_no_speech(generator), generator)
-        window = build_window(self._speech.corpus, clips, self._config.augment, generator)
+        window = build_window(
+            self._speech.corpus, clips, self._speech.times, self._config.augment, generator
+        )
         prompt = self._prompt(window, labels, generator)
         return _Sample(
             window, self._speech.writer.write(window.parts, prompt, generator), generator

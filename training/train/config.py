@@ -147,7 +147,9 @@ class TrainConfig(Section):
     activation_checkpointing: bool = False
     mix: MixConfig = MixConfig(full_context_share=1.0)
     final_mix: MixConfig | None = None
-    """The mix while the learning rate decays; the same mix by default."""
+    """The mix at the end; the same mix by default."""
+    final_mix_steps: int | None = Field(default=None, ge=0)
+    """Steps of the final mix; while the learning rate decays by default."""
     augment: AugmentConfig = AugmentConfig()
     labels: LabelConfig = LabelConfig()
     save_every_steps: int = Field(default=500, ge=1)
@@ -160,8 +162,8 @@ class TrainConfig(Section):
     remote: str | None = None
     """fsspec URL for copies of the checkpoints; a run on a fresh machine continues from there."""
     word_times: Path | None = None
-    """True word times of dev clips, as `synthesize` writes them: a model from random weights
-    chooses its alignment heads by them."""
+    """True word times, as `synthesize` writes them: timestamps and the guided attention follow
+    them, and a model from random weights chooses its alignment heads by them."""
     keep_last: int = Field(default=2, ge=1)
     data_workers: int = Field(default=0, ge=0)
     device: Literal["auto", "cpu"] = "auto"

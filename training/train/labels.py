@@ -35,6 +35,8 @@ class SpokenText:
     text: str
     start: float
     end: float
+    word_starts: tuple[float, ...] = ()
+    """Where each word of the text starts, empty if that is not known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -162,10 +164,12 @@ class LabelWriter:
     def _part(
         self, part: SpokenText, with_timestamps: bool, generator: np.random.Generator
     ) -> Timed:
-        """Spell one part; its tokens are taken to be spoken evenly between its bounds."""
-        ids = self._segmenter.encode(_spaced(part.text), self._config.segmentation, generator)
-        step = (part.end - part.start) / max(1, len(ids))
-        timed = [(id_, part.start + (index + 0.5) * step) for index, id_ in enumerate(ids)]
+        """Spell one part, tokens evenly between the bounds of their word, or of the part."""
+        timed: Timed = []
+        for text, start, end in _spans(part):
+            ids = self._segmenter.encode(_spaced(text), self._config.segmentation, generator)
+            step = (end - start) / max(1, len(ids))
+            timed += [(id_, start + (index + 0.5) * step) for index, id_ in enumerate(ids)]
         if not with_timestamps:
             return timed
         opening = (self.special.timestamp(part.start), part.start)
@@ -184,6 +188,14 @@ class LabelWriter:
             labels = [IGNORE_INDEX] * (len(before) + 1) + labels
             times = [NO_TIME] * (len(before) + 1) + times
         return Target(inputs[:MAX_TOKENS], labels[:MAX_TOKENS], times[:MAX_TOKENS])
+
+
+def _spans(part: SpokenText) -> list[tuple[str, float, float]]:
+    """Split a part into pieces of text with their bounds: words where their times are known."""
+    words = part.text.split()
+    if not words or len(part.word_starts) != len(words):
+        return [(part.text, part.start, part.end)]
+    return list(zip(words, part.word_starts, (*part.word_starts[1:], part.end), strict=True))
 
 
 def _spaced(text: str) -> str:

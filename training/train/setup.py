@@ -20,7 +20,8 @@ from training.train.build import (
 from training.train.config import ModelConfig, TrainConfig
 from training.train.labels import MAX_TOKENS, LabelWriter, SpecialTokens
 from training.train.plan import Batch, Phase, Planner
-from training.train.schedule import first_decay_step
+from training.train.schedule import decay_steps
+from training.train.spoken_times import read_spoken_times
 from training.train.trainee import Trainee
 from training.train.vocabulary import Vocabulary
 
@@ -67,9 +68,9 @@ def prepare_setup(
         check_tokenizer(whisper, tokenizer)
         vocabulary = Vocabulary.full(whisper.config.vocab_size)
     _check_lengths(writer, [(clip.id, clip.text) for clip in clips])
-    speech = Speech(
-        corpus, clips, writer, vocabulary, model.ctc_alphabet, whisper.config.num_mel_bins
-    )
+    times = {} if config.word_times is None else read_spoken_times(config.word_times, clips)
+    n_mels = whisper.config.num_mel_bins
+    speech = Speech(corpus, clips, writer, vocabulary, model.ctc_alphabet, n_mels, times)
     dataset = BatchDataset(speech, _plan(config, speech, seed), config, seed)
     trainee = build_trainee(model, config.labels, whisper, vocabulary, special)
     return Setup(trainee, speech, tokenizer, generation, dataset)
@@ -103,10 +104,11 @@ def _plan(config: TrainConfig, speech: Speech, seed: int) -> list[Batch]:
         config.joined_batch_size,
     )
     per_step = config.gradient_accumulation_steps * world_size()
-    first = first_decay_step(config)
+    n_final = config.final_mix_steps
+    n_final = min(config.max_steps, decay_steps(config) if n_final is None else n_final)
     phases = [
-        Phase(first * per_step, config.mix),
-        Phase((config.max_steps - first) * per_step, config.final_mix or config.mix),
+        Phase((config.max_steps - n_final) * per_step, config.mix),
+        Phase(n_final * per_step, config.final_mix or config.mix),
     ]
     return planner.plan(phases)
 

@@ -11,7 +11,7 @@ from transformers import WhisperForConditionalGeneration
 from training.train.labels import IGNORE_INDEX
 
 POSITIONS_PER_SECOND = 50
-GUIDE_WIDTH_S = 0.3  # wide: the times are those of tokens spread evenly over what was said
+GUIDE_WIDTH_S = 0.12  # about the length of a short token, and the error of its time
 
 
 class Trainee(nn.Module):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from training.train.config import AugmentConfig
 from training.train.features import SAMPLE_RATE
 from training.train.labels import SpokenText
 from training.train.plan import Draw
+from training.train.spoken_times import SpokenTimes
 
 MAX_WINDOW_SAMPLES = 30 * SAMPLE_RATE
 
@@ -37,6 +38,7 @@ def sample_generator(
 def build_window(
     corpus: PreparedCorpus,
     clips: Sequence[Clip],
+    times: Mapping[str, SpokenTimes],
     config: AugmentConfig,
     generator: np.random.Generator,
 ) -> Window:
@@ -44,6 +46,7 @@ def build_window(
 
     Args:
         clips: at least one; those that no longer fit into 30 s are left out.
+        times: true times by clip id, of the clips that have them.
     Returns:
         a window whose parts carry the bounds of speech, in seconds from its start.
     """
@@ -58,7 +61,8 @@ def build_window(
         pause = np.zeros(int(pause_s * SAMPLE_RATE), dtype=np.float32)
         if pieces and n_samples + len(pause) + len(samples) > MAX_WINDOW_SAMPLES:
             break
-        parts.append(_part(clip, (n_samples + len(pause)) / SAMPLE_RATE, speed))
+        offset_s = (n_samples + len(pause)) / SAMPLE_RATE
+        parts.append(_part(clip, times.get(clip.id), offset_s, speed))
         pieces += [pause, samples]
         n_samples += len(pause) + len(samples)
         pause_s = float(generator.uniform(0.0, 1.0))
@@ -66,7 +70,16 @@ def build_window(
     return Window(augment.change_level(joined, config, generator), tuple(parts))
 
 
-def _part(clip: Clip, offset_s: float, speed: float) -> SpokenText:
-    start = 0.0 if clip.start_s is None else clip.start_s
+def _part(clip: Clip, times: SpokenTimes | None, offset_s: float, speed: float) -> SpokenText:
+    """Place the text of a clip, by true times where they are known, else as prepare heard it."""
+    word_starts = () if times is None else times.word_starts
+    start = clip.start_s or 0.0
     end = clip.duration_s if clip.end_s is None else clip.end_s
-    return SpokenText(clip.text, offset_s + start / speed, offset_s + end / speed)
+    if times is not None:
+        start, end = times.word_starts[0], times.end
+    return SpokenText(
+        clip.text,
+        offset_s + start / speed,
+        offset_s + end / speed,
+        tuple(offset_s + word_start / speed for word_start in word_starts),
+    )

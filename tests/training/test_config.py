@@ -1,0 +1,86 @@
+"""Config files: typed, unknown keys refused, every file in configs/ valid."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from services.contract.errors import ConfigError
+from training.__main__ import main
+from training.config import load_config, save_config
+
+CONFIGS = Path(__file__).parents[2] / "training" / "configs"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_config_is_valid(path: Path) -> None:
+    assert load_config(path, []).train.max_steps > 0
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    path = tmp_path / "c.yaml"
+    content = {
+        "name": "t",
+        "work_dir": str(tmp_path / "work"),
+        "prepared": "nowhere",
+        "model": {"base": "openai/whisper-tiny"},
+    }
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_unknown_key_is_named(config_file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"train\.learning_rat: "):
+        load_config(config_file, ["train.learning_rat=1"])
+
+
+def test_bad_value_is_named(config_file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"train\.batch_size"):
+        load_config(config_file, ["train.batch_size=none"])
+
+
+def test_override_reaches_a_nested_key(config_file: Path) -> None:
+    config = load_config(config_file, ["train.mix.joined_share=0.25", "seed=7"])
+    assert config.train.mix.joined_share == 0.25 and config.seed == 7
+
+
+@pytest.mark.parametrize("override", ["train", "name.x=1", "train.mix=[", "=1"])
+def test_override_that_fits_nowhere_is_refused(config_file: Path, override: str) -> None:
+    with pytest.raises(ConfigError):
+        load_config(config_file, [override])
+
+
+@pytest.mark.parametrize("content", ["", "- a", "a: [", "\x00"])
+def test_file_that_is_no_config_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError):
+        load_config(path, [])
+
+
+def test_resolved_config_loads_as_the_same(config_file: Path, tmp_path: Path) -> None:
+    config = load_config(config_file, ["train.learning_rate=1e-3"])
+    save_config(config, tmp_path / "saved.yaml")
+    assert load_config(tmp_path / "saved.yaml", []) == config
+
+
+def test_error_is_one_line_and_exit_code_1(
+    config_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--config", str(config_file), "--set", "bogus=1"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1 and "bogus" in error
+
+
+def test_unwritable_work_dir_is_an_error(config_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    arguments = ["train", "--config", str(config_file), "--set", f"work_dir={tmp_path}/file/work"]
+    assert main(arguments) == 1
+
+
+@pytest.mark.parametrize("value", ["2x", "h", "1.2.3h"])
+def test_bad_time_is_a_usage_error(config_file: Path, value: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--config", str(config_file), "--max-time", value])
+    assert stop.value.code == 2

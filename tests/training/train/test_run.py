@@ -1,0 +1,238 @@
+"""Whole runs of a tiny model: resumable to the bit, honest about their result, safe on bad input."""
+
+import hashlib
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from faster_whisper import WhisperModel
+from transformers import WhisperForConditionalGeneration
+
+from services.contract.errors import CheckpointError, ConfigError, DataError, QualityError
+from tests.training.small_corpus import write_corpus
+from training.convert.checkpoint import check_checkpoint
+from training.prepare.shards import PreparedCorpus
+from training.train import checkpoints
+from training.train.config import LoraConfig, ModelConfig, TrainConfig
+from training.train.run import train
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Sums over threads come in any order; the run sets this by itself only where it matters."""
+    torch.set_num_threads(1)
+
+
+def changed(section: TrainConfig, **values: object) -> TrainConfig:
+    return TrainConfig.model_validate(section.model_dump() | values)
+
+
+def sha256(checkpoint: Path) -> str:
+    return hashlib.sha256((checkpoint / "model.safetensors").read_bytes()).hexdigest()
+
+
+def test_run_ends_with_a_checkpoint_that_converts(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
+) -> None:
+    assert train(tiny_model, tiny_run, corpus, run_dir, seed=1)
+    final = run_dir / "final"
+    check_checkpoint(final)
+    model = WhisperForConditionalGeneration.from_pretrained(final)
+    assert model.config.vocab_size == 51865
+    facts = json.loads((final / "training.json").read_text())
+    assert facts["short_context"] and facts["languages"] == ["sv"]
+    assert facts["prepared_manifest_sha256"] == corpus.manifest_sha256
+    lines = [json.loads(line) for line in (run_dir / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, 9))
+    assert all("samples_per_second" in line for line in lines if "loss" in line)
+    assert [line["step"] for line in lines if "dev_wer" in line] == [4, 8]
+    assert list((run_dir / "tensorboard").iterdir())
+
+
+def test_resumed_run_equals_an_uninterrupted_one(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, tmp_path: Path
+) -> None:
+    whole, halved = tmp_path / "whole", tmp_path / "halved"
+    assert train(tiny_model, tiny_run, corpus, whole, seed=1)
+    stop_after(halved / "checkpoints" / "checkpoint-4")
+    assert not train(tiny_model, tiny_run, corpus, halved, seed=1)
+    stopped_at = checkpoints.newest_complete(halved / "checkpoints")
+    assert stopped_at is not None and 4 <= checkpoints.step_of(stopped_at) < 8
+    assert train(tiny_model, tiny_run, corpus, halved, seed=1)
+    for name in ("checkpoints/checkpoint-8", "final"):
+        assert sha256(whole / name) == sha256(halved / name)
+    optimizers = [run / "checkpoints" / "checkpoint-8" / "optimizer.pt" for run in (whole, halved)]
+    assert optimizers[0].read_bytes() == optimizers[1].read_bytes()
+
+
+def stop_after(checkpoint: Path) -> None:
+    """Send this process SIGTERM as soon as a checkpoint is complete."""
+
+    def wait() -> None:
+        while not checkpoints.is_complete(checkpoint):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def test_time_limit_stops_with_a_checkpoint(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
+) -> None:
+    assert not train(tiny_model, tiny_run, corpus, run_dir, seed=1, max_time_s=0.0)
+    assert checkpoints.newest_complete(run_dir / "checkpoints") is not None
+    assert not (run_dir / "final").exists()
+
+
+def test_finished_run_is_not_trained_again(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
+) -> None:
+    (run_dir / "final").mkdir(parents=True)
+    assert train(tiny_model, tiny_run, corpus, run_dir, seed=1)
+    assert not (run_dir / "checkpoints").exists()
+
+
+def test_half_written_newest_checkpoint_is_passed_over(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
+) -> None:
+    assert not train(tiny_model, tiny_run, corpus, run_dir, seed=1, max_time_s=0.0)
+    broken = run_dir / "checkpoints" / "checkpoint-7"
+    broken.mkdir()
+    (broken / "model.safetensors").write_bytes(b"half")
+    assert train(tiny_model, tiny_run, corpus, run_dir, seed=1)
+    assert broken.with_name("checkpoint-7.broken").exists()
+
+
+def test_changed_config_is_refused_on_resume(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
+) -> None:
+    train(tiny_model, tiny_run, corpus, run_dir, seed=1, max_time_s=0.0)
+    with pytest.raises(ConfigError, match="train.learning_rate"):
+        train(tiny_model, changed(tiny_run, learning_rate=1e-2), corpus, run_dir, seed=1)
+    with pytest.raises(ConfigError, match="seed"):
+        train(tiny_model, tiny_run, corpus, run_dir, seed=2)
+
+
+def test_length_may_change_until_the_rate_decays(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
+) -> None:
+    train(tiny_model, tiny_run, corpus, run_dir, seed=1, max_time_s=0.0)
+    longer = changed(tiny_run, max_steps=10)
+    train(tiny_model, longer, corpus, run_dir, seed=1, max_time_s=0.0)
+    assert train(tiny_model, longer, corpus, run_dir, seed=1)
+    (run_dir / "final").rename(run_dir / "done")
+    with pytest.raises(ConfigError, match="train.max_steps"):
+        train(tiny_model, changed(tiny_run, max_steps=20), corpus, run_dir, seed=1)
+
+
+def test_fine_tuning_keeps_the_generation_facts_of_its_base(
+    tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
+) -> None:
+    model = ModelConfig(base=str(tiny_checkpoint_dir), freeze_encoder=True)
+    try:
+        train(model, changed(tiny_run, learning_rate=1e-6), corpus, run_dir, seed=1)
+    except QualityError:
+        pass
+    before = json.loads((tiny_checkpoint_dir / "generation_config.json").read_text())
+    after = json.loads((run_dir / "final" / "generation_config.json").read_text())
+    for key in ("alignment_heads", "lang_to_id", "no_timestamps_token_id", "suppress_tokens"):
+        assert after[key] == before[key]
+    assert json.loads((run_dir / "baseline.json").read_text())["step"] == 0
+
+
+def test_adapters_are_merged_into_a_plain_model(
+    tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
+) -> None:
+    model = ModelConfig(base=str(tiny_checkpoint_dir), lora=LoraConfig(rank=2, alpha=4))
+    try:
+        train(model, changed(tiny_run, learning_rate=1e-2), corpus, run_dir, seed=1)
+    except QualityError:
+        pass
+    start = WhisperForConditionalGeneration.from_pretrained(tiny_checkpoint_dir).state_dict()
+    final = WhisperForConditionalGeneration.from_pretrained(run_dir / "final").state_dict()
+    differ = {name for name in start if not torch.equal(start[name], final[name])}
+    assert differ and all(".q_proj." in name or ".v_proj." in name for name in differ)
+
+
+def test_result_worse_than_its_start_is_an_error(
+    tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
+) -> None:
+    run_dir.mkdir()
+    (run_dir / "baseline.json").write_text('{"wer": -1.0}')
+    with pytest.raises(QualityError, match="after training"):
+        train(ModelConfig(base=str(tiny_checkpoint_dir)), tiny_run, corpus, run_dir, seed=1)
+    assert (run_dir / "final" / "model.safetensors").is_file()
+
+
+def test_average_of_the_last_checkpoints_is_tried(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
+) -> None:
+    averaged = changed(tiny_run, average_last=2, keep_last=1)
+    assert train(tiny_model, averaged, corpus, run_dir, seed=1)
+    assert len(checkpoints.complete_checkpoints(run_dir / "checkpoints")) == 2
+
+
+def test_run_continues_from_its_remote_copy(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, tmp_path: Path
+) -> None:
+    remote = changed(tiny_run, remote=(tmp_path / "copies").as_uri(), keep_last=1)
+    whole, lost, fresh = (tmp_path / name for name in ("whole", "lost", "fresh"))
+    assert train(tiny_model, tiny_run, corpus, whole, seed=1)
+    train(tiny_model, remote, corpus, lost, seed=1, max_time_s=0.0)
+    assert train(tiny_model, remote, corpus, fresh, seed=1)
+    assert sha256(fresh / "final") == sha256(whole / "final")
+    first = json.loads((fresh / "log.jsonl").read_text().splitlines()[0])
+    assert first["step"] > 1
+
+
+def test_remote_that_cannot_be_used_is_named(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
+) -> None:
+    bad = changed(tiny_run, remote="nowhere://bucket/run")
+    with pytest.raises(CheckpointError, match="nowhere"):
+        train(tiny_model, bad, corpus, run_dir, seed=1)
+
+
+def test_corpus_without_training_clips_is_refused(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, tmp_path: Path, run_dir: Path
+) -> None:
+    empty = write_corpus(tmp_path / "prepared", {"dev": [("Hej.", 0.5, "talk")]})
+    with pytest.raises(DataError, match="no clips in train"):
+        train(tiny_model, tiny_run, empty, run_dir, seed=1)
+
+
+def test_text_longer_than_the_decoder_is_refused(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, tmp_path: Path, run_dir: Path
+) -> None:
+    clips = [("Xyz " * 500, 0.5, "talk")]
+    long = write_corpus(tmp_path / "prepared", {"train": clips, "dev": clips})
+    with pytest.raises(DataError, match="train-000"):
+        train(tiny_model, tiny_run, long, run_dir, seed=1)
+
+
+def test_missing_base_model_is_named(
+    tiny_run: TrainConfig, corpus: PreparedCorpus, tmp_path: Path, run_dir: Path
+) -> None:
+    model = ModelConfig(base=str(tmp_path / "nothing"), tokenizer=str(tmp_path / "nothing"))
+    with pytest.raises(Exception, match="nothing"):
+        train(model, tiny_run, corpus, run_dir, seed=1)
+
+
+@pytest.mark.slow
+def test_final_model_transcribes_in_faster_whisper(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
+) -> None:
+    from training.convert.config import ConvertConfig
+    from training.convert.run import convert
+
+    # Untrained, all rows of a compact vocabulary's unused tokens would tie.
+    model = tiny_model.model_copy(update={"compact_vocabulary": False})
+    train(model, tiny_run, corpus, run_dir, seed=1)
+    bundle = convert(ConvertConfig(name="t"), run_dir / "final", corpus, run_dir / "bundle")
+    samples = corpus.samples(corpus.clips("dev")[0])
+    segments, info = WhisperModel(str(bundle)).transcribe(samples, language="sv")
+    assert list(segments) is not None and info.language == "sv"
