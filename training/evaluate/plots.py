@@ -48,7 +48,7 @@ def error_kinds(groups: Mapping[str, Group], title: str) -> str:
         left = [a + b for a, b in zip(left, shares, strict=True)]
     axes.set_xlabel("% of reference words")
     axes.set_title(title)
-    axes.legend()
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return _svg(figure)
 
 
