@@ -1,0 +1,41 @@
+"""The loop around real training: a run that never has time for a second step gets done."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.tiny_model import _tokenizer_directory as tokenizer_directory
+from tests.training.small_corpus import write_corpus
+from training.platforms.until_done import run, until_done
+
+ROOT = Path(__file__).parents[3]
+N_STEPS = 3
+
+
+@pytest.mark.slow
+def test_training_that_is_stopped_at_every_step_ends(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clips = [("Hej på dig.", 0.6, "talk"), ("Noll åtta.", 0.8, "talk")] * 2
+    write_corpus(tmp_path / "prepared", {"train": clips, "dev": clips[:2]})
+    config = tmp_path / "tiny.yaml"
+    size = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "attention_heads": 2}
+    train = {"max_steps": N_STEPS, "batch_size": 2, "dev_clips": 1, "device": "cpu"}
+    content = {
+        "name": "tiny",
+        "work_dir": str(tmp_path / "run"),
+        "prepared": str(tmp_path / "prepared"),
+        "model": {"scratch": size, "tokenizer": str(tokenizer_directory())},
+        "train": train | {"log_every_steps": 1},
+    }
+    config.write_text(yaml.safe_dump(content))
+    command = [sys.executable, "-m", "training", "train", "--config", str(config)]
+    assert until_done(lambda: run([*command, "--max-time", "0.1s"], cwd=ROOT), most_runs=9) == 0
+    assert capfd.readouterr().out.count("the next one continues") == N_STEPS - 1
+    log = (tmp_path / "run" / "run" / "log.jsonl").read_text().splitlines()
+    steps = [line["step"] for line in map(json.loads, log) if "loss" in line]
+    assert steps == list(range(1, N_STEPS + 1))
+    assert (tmp_path / "run" / "run" / "final" / "model.safetensors").exists()
