@@ -129,6 +129,8 @@ class TrainConfig(Section):
     """The training run."""
 
     splits: tuple[str, ...] = ("train",)
+    domain_shares: dict[str, Share] = {}
+    """Share of a domain's clips to train on, all of them by default; drawn with the seed."""
     max_steps: int = Field(default=2000, ge=1)
     warmup_steps: int = Field(default=200, ge=0)
     decay_steps: int | None = None

@@ -2,11 +2,12 @@
 
 import dataclasses
 
+import numpy as np
 from accelerate import PartialState
 from transformers import GenerationConfig, WhisperTokenizer, set_seed
 
 from services.contract.errors import ConfigError, DataError
-from training.prepare.shards import PreparedCorpus
+from training.prepare.shards import Clip, PreparedCorpus
 from training.tokenizer import load_tokenizer
 from training.train.alignment_heads import default_heads
 from training.train.batches import BatchDataset, Speech
@@ -67,6 +68,7 @@ def prepare_setup(
         whisper, generation = load_base(model)
         check_tokenizer(whisper, tokenizer)
         vocabulary = Vocabulary.full(whisper.config.vocab_size)
+    clips = _chosen(clips, config.domain_shares, seed)
     _check_lengths(writer, [(clip.id, clip.text) for clip in clips])
     times = {} if config.word_times is None else read_spoken_times(config.word_times, clips)
     n_mels = whisper.config.num_mel_bins
@@ -94,6 +96,14 @@ def choose_vocabulary(
     labels = (id_ for label, _ in pairs for id_ in label)
     prompts = (id_ for _, prompt in pairs for id_ in prompt)
     return Vocabulary.compact(len(tokenizer), labels, prompts, writer.special.end)
+
+
+def _chosen(clips: list[Clip], shares: dict[str, float], seed: int) -> list[Clip]:
+    """Draw the clips of domains that are not trained on as a whole."""
+    draws = np.random.default_rng([seed, 7]).random(len(clips))
+    return [
+        clip for clip, draw in zip(clips, draws, strict=True) if draw < shares.get(clip.domain, 1.0)
+    ]
 
 
 def _plan(config: TrainConfig, speech: Speech, seed: int) -> list[Batch]:

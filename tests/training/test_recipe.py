@@ -1,0 +1,71 @@
+"""The whole way from text to a deployed bundle, with the real stages, on a few dozen clips."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from services.contract.model_registry import current
+from training.__main__ import main
+from training.train.stopping import EXIT_RESUMABLE
+
+
+@pytest.fixture
+def config_file(tmp_path: Path, tiny_checkpoint_dir: Path) -> Path:
+    work = tmp_path / "work"
+    content = {
+        "name": "tiny",
+        "work_dir": str(work),
+        "synthesize": {"n_train": 24, "n_dev": 6, "n_test": 6, "n_speakers": 4, "n_processes": 1},
+        "prepare": {"source": str(work / "corpus"), "splits": {"extra": False}, "workers": 1},
+        # A model that always says one sentence: what it learns in a few steps changes nothing.
+        "model": {"base": str(tiny_checkpoint_dir)},
+        "train": {
+            "max_steps": 4,
+            "warmup_steps": 1,
+            "learning_rate": 1e-7,
+            "batch_size": 4,
+            "mix": {"joined_share": 0.2, "joined_max_s": 6},
+            "labels": {"segmentation": "short", "timestamps_share": 0.5},
+            "save_every_steps": 2,
+            "evaluate_every_steps": 2,
+            "dev_clips": 2,
+            "device": "cpu",
+            "word_times": str(work / "corpus" / "sv-SE" / "word_times.jsonl"),
+        },
+        "evaluate": {
+            "splits": ["dev", "test"],
+            "beam_size": 1,
+            "max_new_tokens": 8,
+            "long_form_minutes": 0,
+            "threads": 1,
+        },
+        "convert": {"quantization": "float32", "parity_clips": 2, "quantization_clips": 2},
+        "deploy": {"models_dir": str(tmp_path / "models")},
+    }
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_recipe_goes_from_text_to_a_deployed_bundle(config_file: Path, tmp_path: Path) -> None:
+    command = ["recipe", "--config", str(config_file)]
+    assert main([*command, "--max-time", "0s"]) == EXIT_RESUMABLE
+    assert current(tmp_path / "models") is None
+    assert main(command) == 0
+    bundle = current(tmp_path / "models")
+    assert bundle is not None and bundle.name == "tiny" and bundle.languages == ("sv",)
+    manifest = json.loads((bundle.path / "manifest.json").read_text())
+    assert manifest["base_model"]
+    assert [result["n_clips"] for result in manifest["evaluations"]] == [6, 6]
+    work = tmp_path / "work"
+    assert (work / "report" / "page.html").is_file()
+    assert yaml.safe_load((work / "config.yaml").read_text())["train"]["max_steps"] == 4
+
+
+def test_stage_without_its_section_is_named(
+    config_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["publish", "--config", str(config_file)]) == 1
+    assert "publish" in capsys.readouterr().err
