@@ -97,7 +97,8 @@ class Hub:
 def _may_pass(error: Exception) -> bool:
     """Whether another try may succeed."""
     if isinstance(error, RuntimeError):
-        return isinstance(error.__cause__, Exception) and _may_pass(error.__cause__)
+        # Without a cause it comes from hf_xet, whose failures in transfer are all RuntimeError.
+        return not isinstance(error.__cause__, Exception) or _may_pass(error.__cause__)
     status = _status(error)
     if status is not None:
         return status in _TRY_AGAIN_STATUS
