@@ -69,8 +69,10 @@ def engine(open_engine: Callable[[Path], Engine], short_bundle_dir: Path) -> Eng
 
 @pytest.fixture
 def babbling_engine(open_engine: Callable[[Path], Engine], babbling_bundle_dir: Path) -> Engine:
-    """The engine of the random model."""
-    return open_engine(babbling_bundle_dir)
+    """The engine of the random model, with short context: it babbles either way."""
+    engine = open_engine(babbling_bundle_dir)
+    engine.model.short_context = True
+    return engine
 
 
 @pytest.fixture(scope="session")

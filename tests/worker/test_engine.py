@@ -20,6 +20,7 @@ from services.worker.engine import Engine, EngineLimits
 Samples = NDArray[np.float32]
 CALM = TranscriptionOptions(
     beam_size=2,
+    best_of=2,
     compression_ratio_threshold=None,
     log_prob_threshold=None,
     no_speech_threshold=None,
