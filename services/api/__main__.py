@@ -1,12 +1,14 @@
 """Run the API: `python -m services.api`, configured by STT_ variables."""
 
+import os
+import socket
 import sys
 
 import uvicorn
 
 from services.api.app import create_app
 from services.contract import logs
-from services.contract.errors import SttError
+from services.contract.errors import SettingsError, SttError
 from services.contract.redis_client import refuse_wrong_password
 from services.contract.settings import ApiSettings, load
 
@@ -22,12 +24,13 @@ def main() -> int:
         settings = load(ApiSettings)
         refuse_wrong_password(settings.redis_url)
         app = create_app(settings)
+        listener = listen(settings.host, settings.port)
     except SttError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
     logs.configure(settings.log_level)
     # The access log is ours (middleware.py): uvicorn's has queries in it.
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -37,7 +40,25 @@ def main() -> int:
         timeout_graceful_shutdown=SHUTDOWN_S,
         server_header=False,
     )
+    uvicorn.Server(config).run(sockets=[listener])
     return 0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the listening socket before anything else starts.
+
+    Raises:
+        SettingsError: the address is taken or not one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}. Stop what uses it, or choose "
+            "another STT_HOST or STT_PORT.",
+            param="port",
+        ) from error
 
 
 if __name__ == "__main__":
