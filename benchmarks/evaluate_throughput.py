@@ -126,7 +126,11 @@ def our_seconds(
 ) -> float:
     """Evaluate with our decoder, reading and features included."""
     config = EvaluateConfig(
-        beam_size=1, batch_size=options.batch_size, device="cpu", threads=options.threads
+        beam_size=1,
+        timestamps=False,
+        batch_size=options.batch_size,
+        device="cpu",
+        threads=options.threads,
     )
     clips = corpus.clips("test")
     decoder = Decoder(read(converted), config)

@@ -172,7 +172,7 @@ def _generate(
     model: Model, tasks: list[WindowTask], key: BatchKey, encoded: ctranslate2.StorageView
 ) -> list[Any]:
     context_s = key.context / FRAMES_PER_SECOND
-    n_tokens = key.prompt_length + _SPARE_TOKENS + int(_TOKENS_PER_SECOND * context_s)
+    n_tokens = _SPARE_TOKENS + int(_TOKENS_PER_SECOND * context_s)
     search: dict[str, Any] = {"beam_size": key.beam_size, "patience": key.patience}
     if key.temperature > 0:
         search = {"beam_size": 1, "num_hypotheses": key.beam_size, "sampling_topk": 0}
@@ -180,7 +180,8 @@ def _generate(
     found: list[Any] = model.whisper.generate(
         encoded,
         [task.prompt for task in tasks],
-        max_length=min(MAX_TOKENS, n_tokens),
+        # CTranslate2 gives at most half of max_length to new tokens, and what the prompt leaves.
+        max_length=min(MAX_TOKENS, max(2 * n_tokens, key.prompt_length + n_tokens)),
         return_scores=True,
         return_no_speech_prob=True,
         suppress_tokens=model.suppressed_tokens,

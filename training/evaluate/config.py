@@ -23,6 +23,8 @@ class EvaluateConfig(BaseModel):
     """Language to decode in."""
     task: Literal["transcribe", "translate"] = "transcribe"
     """Task to decode."""
+    timestamps: bool = True
+    """Decode with timestamp tokens, as the service does."""
     beam_size: int = Field(default=5, ge=1)
     """1 is greedy."""
     batch_size: int = Field(default=16, ge=1)

@@ -136,7 +136,8 @@ class Decoder:
 
     def _make_prompt(self, bundle: ModelBundle) -> list[int]:
         config = self._config
-        tokens = ("startoftranscript", config.language, config.task, "notimestamps")
+        tokens = ["startoftranscript", config.language, config.task]
+        tokens += [] if config.timestamps else ["notimestamps"]
         if bundle.languages and config.language not in bundle.languages:
             raise ConfigError(
                 f"evaluate.language: {bundle.id} was made for {', '.join(bundle.languages)}, "
