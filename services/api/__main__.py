@@ -54,8 +54,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
+        why = os.strerror(error.errno or 0)
         raise SettingsError(
-            f"Cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}. Stop what uses it, or choose "
+            f"Cannot listen on {host} port {port}: {why}. Stop what uses it, or choose "
             "another STT_HOST or STT_PORT.",
             param="port",
         ) from error

@@ -30,7 +30,7 @@ class CommonSettings(BaseModel):
     models_dir: Path = Path("data/models")
     """Where deployed model bundles live; `current` in it names the one in use."""
     model: str = "demo"
-    """`demo`, a deployed name, a hub id (`KBLab/kb-whisper-small`, `@revision` allowed), or a path."""
+    """Served while nothing is deployed: `demo`, a deployed name, a hub id[@revision], or a path."""
     hub_cache_dir: Path | None = None
     """Cache of models from the hub; None is the hub library's own folder."""
     audio_ttl_s: Annotated[int, Field(ge=60)] = 24 * 3600
@@ -54,7 +54,7 @@ class ApiSettings(CommonSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on."""
     api_keys: SecretStr = SecretStr("")
-    """Comma-separated `name:sha256-hex-of-key`; empty accepts every caller. `whisper-sv key` makes one."""
+    """Comma-separated `name:sha256-of-key`, as `whisper-sv key` makes; empty accepts everybody."""
     allow_no_keys: bool = False
     """Serve a public address without keys, behind a proxy that checks callers, say."""
     max_upload_bytes: Annotated[int, Field(ge=1024)] = 2 * GIB
@@ -72,7 +72,7 @@ class ApiSettings(CommonSettings):
     concurrency_limit: Annotated[int, Field(ge=0)] = 0
     """Unfinished jobs per key; 0 is no limit."""
     orphan_grace_s: Annotated[float, Field(ge=0)] = 120.0
-    """A waiting call that disconnects leaves its job running this long for the client's next try."""
+    """A waiting call that disconnects leaves its job running this long for the next try."""
     wait_timeout_s: Annotated[float, Field(gt=0)] = 3600.0
     """Longest that a call waits for its transcript; the job goes on."""
     ready_requires_worker: bool = False

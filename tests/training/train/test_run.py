@@ -1,4 +1,4 @@
-"""Whole runs of a tiny model: resumable to the bit, honest about their result, safe on bad input."""
+"""Whole runs of a tiny model: resumable to the bit, honest about results, safe on bad input."""
 
 import hashlib
 import json
