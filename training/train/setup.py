@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import torch
 from accelerate import PartialState
 from transformers import GenerationConfig, WhisperTokenizer, set_seed
 
@@ -49,6 +50,7 @@ def prepare_setup(
         DataError: no clips, or a text that the decoder has no room for.
     """
     set_seed(seed)
+    _be_deterministic()
     tokenizer = load_tokenizer(model.tokenizer or str(model.base))
     special = SpecialTokens.of(tokenizer, model.language, model.task)
     writer = LabelWriter(tokenizer, special, config.labels)
@@ -96,6 +98,15 @@ def choose_vocabulary(
     labels = (id_ for label, _ in pairs for id_ in label)
     prompts = (id_ for _, prompt in pairs for id_ in prompt)
     return Vocabulary.compact(len(tokenizer), labels, prompts, writer.special.end)
+
+
+def _be_deterministic() -> None:
+    """Let sums over threads come in one order, or a resumed run would differ in the last bit.
+
+    Operations without such a form, CTC on a GPU for one, warn once and go on.
+    """
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _chosen(clips: list[Clip], shares: dict[str, float], seed: int) -> list[Clip]:
