@@ -4,14 +4,13 @@ The body is read piece by piece, hashed and bounded on the way. Whatever goes wr
 client goes away, nothing stays in the store.
 """
 
-import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import anyio
-from anyio import to_thread
+from anyio import current_time, to_thread
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
@@ -30,7 +29,7 @@ from services.contract.errors import (
 from services.contract.settings import ApiSettings
 
 #: A thread is asked to write once so much has come: few hops, little memory.
-FLUSH_BYTES = 1024**2
+FLUSH_BYTES = 4 * 1024**2
 #: What a form may weigh beside its file.
 FORM_OVERHEAD_BYTES = 1024**2
 #: The first bytes of a recording, for the look at its header.
@@ -115,39 +114,29 @@ def check_length(request: Request, max_bytes: int) -> None:
 
 
 async def _receive(request: Request, body: Body, upload: "Upload", settings: ApiSettings) -> None:
+    """Read the whole body under one clock with two deadlines: idle and total."""
+    idle_s, latest = settings.upload_idle_timeout_s, current_time() + settings.upload_timeout_s
     try:
         # Not asyncio.timeout: a thread that is writing must have ended before the file is dropped.
-        with anyio.fail_after(settings.upload_timeout_s):
-            async for chunk in _chunks(request, settings.upload_idle_timeout_s):
+        with anyio.CancelScope(deadline=min(latest, current_time() + idle_s)) as clock:
+            async for chunk in request.stream():
                 if upload.take(body.feed(chunk)):
+                    clock.deadline = latest
                     await to_thread.run_sync(upload.flush)
-    except TimeoutError as error:
-        took = f"The upload took longer than {settings.upload_timeout_s:g} s."
-        raise UploadTimeoutError(took) from error
+                clock.deadline = min(latest, current_time() + idle_s)
     except ClientDisconnect as error:
         raise UploadAbortedError("The client went away during the upload.") from error
+    if clock.cancelled_caught:
+        was_slow = current_time() >= latest
+        limit_s = settings.upload_timeout_s if was_slow else idle_s
+        what = "took longer than" if was_slow else "sent nothing for"
+        raise UploadTimeoutError(f"The upload {what} {limit_s:g} s.")
     body.finish()
     if not upload.n_bytes:
         raise EmptyAudioError("The file is empty.", param="file")
     upload.pairs = body.pairs
     upload.filename = body.filename
     upload.content_type = media_type(body.content_type)
-
-
-async def _chunks(request: Request, idle_timeout_s: float) -> AsyncIterator[bytes]:
-    stream = request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(idle_timeout_s):
-                chunk = await anext(stream, None)
-        except TimeoutError as error:
-            raise UploadTimeoutError(
-                f"The upload sent nothing for {idle_timeout_s:g} s."
-            ) from error
-        if chunk is None:
-            return
-        if chunk:
-            yield chunk
 
 
 class Upload:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,6 +28,8 @@ BLOCK_MS = 5_000
 MAX_PAUSE_S = 1.0
 #: Between two reads while events come faster than reads.
 BUSY_PAUSE_S = 0.005
+#: And while nobody listens.
+NOBODY_PAUSE_S = 0.05
 #: A subscriber that lags by more than this gets one "resync" in place of what it missed.
 MAX_WAITING = 256
 
@@ -98,6 +100,7 @@ class EventReader:
         self._last_id = "0-0"
         self._is_current = False
         self._is_closing = False
+        self._has_listener = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._on_event = on_event
 
@@ -129,12 +132,15 @@ class EventReader:
         for event in self._missed(job_id, last_id) if last_id else ():
             subscription.put(event)
         self._subscriptions.setdefault(job_id, set()).add(subscription)
+        self._has_listener.set()
         try:
             yield subscription
         finally:
             self._subscriptions[job_id].discard(subscription)
             if not self._subscriptions[job_id]:
                 del self._subscriptions[job_id]
+            if not self._subscriptions:
+                self._has_listener.clear()
 
     def _missed(self, job_id: str, last_id: str) -> list[Event]:
         seen, oldest = order(last_id), self._history[0].id if self._history else "0-0"
@@ -175,9 +181,16 @@ class EventReader:
         if not rows and not self._is_current:
             self._is_current = True
             self._tell_all_to_resync()
-        if len(rows) > 1 or (rows and not self._subscriptions):
-            # A read for every single event costs too much when they come fast, or for nobody.
+        if rows:
+            await self._rest(len(rows))
+
+    async def _rest(self, n_rows: int) -> None:
+        """Pause after a read: one for every single event costs too much when they come fast."""
+        if n_rows > 1:
             await asyncio.sleep(BUSY_PAUSE_S)
+        if not self._subscriptions:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._has_listener.wait(), NOBODY_PAUSE_S)
 
     def _deliver(self, event: Event) -> None:
         """Keep an event, and hand it on unless a "resync" will stand for it in a moment."""
