@@ -4,7 +4,7 @@
 
 Prints clips per second of both, the ratio, batch fill, real-time factor and word error rates.
 With short context if the bundle allows it, and without. HTTP and queue are left out here;
-benchmarks/throughput.py has them.
+benchmarks/http_throughput.py has them.
 """
 
 import argparse
