@@ -1,21 +1,18 @@
 """The running stack that the container tests share."""
 
 import secrets
-import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.deploy.containers import Stack, build_image, inspect_command, missing
+from tests.redis_server import free_port
 from tests.waiting import wait_until
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+SENTENCE = "Bussen går klockan sju. Det är fint väder i dag."
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +60,15 @@ def stack(images: None) -> Iterator[Stack]:
                     ).stderr[-4000:]
                 )
         stack.compose("down", "-v", "-t", "15")
+
+
+@pytest.fixture(scope="session")
+def swedish_recording(speech: Callable[..., Path]) -> Path:
+    """A sentence of the bundled model's own world."""
+    return speech(SENTENCE)
+
+
+@pytest.fixture(scope="session")
+def long_recording(speech: Callable[..., Path]) -> Path:
+    """Minutes of speech, so that a worker can be killed in the middle."""
+    return speech(" ".join([SENTENCE] * 80))

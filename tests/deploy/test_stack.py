@@ -1,6 +1,7 @@
 """The compose stack as an operator meets it: real containers, real requests, real faults."""
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -8,11 +9,17 @@ import httpx
 import openai
 import pytest
 
-from tests.deploy.conftest import is_ready
+from tests.deploy.conftest import SENTENCE, is_ready
 from tests.deploy.containers import Stack, build_image, inspect_command, run
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.containers
+
+
+def is_right(text: str) -> bool:
+    """Whether a transcript has most words of the sentence; how good the model is, others test."""
+    wanted = set(re.findall(r"\w+", SENTENCE.lower()))
+    return len(wanted & set(re.findall(r"\w+", text.lower()))) >= 0.6 * len(wanted)
 
 
 def client(stack: Stack) -> openai.OpenAI:
@@ -47,7 +54,7 @@ def n_workers(stack: Stack) -> int:
 def test_the_stock_sdk_gets_the_right_text(stack: Stack, swedish_recording: Path) -> None:
     with swedish_recording.open("rb") as file:
         answer = client(stack).audio.transcriptions.create(model="whisper-1", file=file)
-    assert "god morgon" in answer.text.lower()
+    assert is_right(answer.text), answer.text
 
 
 @pytest.mark.parametrize("service", ["api", "worker"])
@@ -87,7 +94,7 @@ def test_down_and_up_keeps_queued_jobs_and_transcripts(
     wait_until(lambda: is_ready(stack), timeout_s=120, what="the stack to be ready again")
     wait_for(stack, waiting, "succeeded")
     text = httpx.get(f"{stack.url}/v1/jobs/{done}/transcript?format=text", timeout=10).text
-    assert "god morgon" in text.lower()
+    assert is_right(text), text
 
 
 def test_two_workers_share_the_load(stack: Stack, swedish_recording: Path) -> None:
