@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_model import _tokenizer_directory as demo_directory
+from services.contract.model_sources import demo_directory
 from tests.training.small_corpus import write_corpus
 from training.prepare.shards import PreparedCorpus
 from training.tokenizer import load_tokenizer

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tiny_model import _tokenizer_directory as demo_directory
+from services.contract.model_sources import demo_directory
 from training.tokenizer import load_tokenizer
 from training.train.segmentation import SHORT_TOKEN_CHARS, Segmenter
 
