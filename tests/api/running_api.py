@@ -53,6 +53,14 @@ class RunningApi:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30)
 
+    def empty_store(self) -> None:
+        """Make the audio store an empty folder, whatever a test made of it."""
+        if self.folder.is_file():
+            self.folder.unlink()
+        self.folder.mkdir(exist_ok=True)
+        for path in self.folder.iterdir():
+            path.unlink()
+
     def stored(self) -> list[str]:
         """Everything that lies in the audio store, temporary files among it."""
         return sorted(path.name for path in self.folder.iterdir())

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -274,7 +275,14 @@ def test_models_answer_to_their_names(client: httpx.Client, worker: ScriptedWork
     assert missing.json()["error"]["code"] == "model_not_found"
 
 
-def test_the_service_tells_its_state(client: httpx.Client, worker: ScriptedWorker) -> None:
+def test_the_service_tells_its_state(
+    redis_url: str, tmp_path: Path, worker: ScriptedWorker
+) -> None:
+    with RunningApi(redis_url, tmp_path) as api, api.client() as client:
+        require_figures(client)
+
+
+def require_figures(client: httpx.Client) -> None:
     assert client.get("/readyz").json() == {
         "status": "ok",
         "checks": {"redis": "ok", "audio_store": "ok"},
