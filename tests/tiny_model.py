@@ -61,7 +61,7 @@ def scripted_checkpoint(path: Path, size: dict[str, int], sentence: str, *, seed
         sentence: what it says.
         seed: of the random weights.
     """
-    tokenizer = load_tokenizer(str(_tokenizer_directory()))
+    tokenizer = load_tokenizer(str(demo_directory()))
     model = _model(tokenizer, size, sentence, seed)
     model.save_pretrained(path)
     save_tokenizer(tokenizer, path)
@@ -70,11 +70,6 @@ def scripted_checkpoint(path: Path, size: dict[str, int], sentence: str, *, seed
     facts |= {"tasks": ["transcribe"], "git_revision": None, "prepared_manifest_sha256": None}
     (path / "training.json").write_text(json.dumps(facts))
     return path
-
-
-def _tokenizer_directory() -> Path:
-    built = Path(tempfile.gettempdir()) / "tokenizer"
-    return built if (built / "tokenizer.json").is_file() else demo_directory()
 
 
 def _model(
