@@ -19,7 +19,7 @@ from training.train.config import ModelConfig, Section, TrainConfig
 class DeployConfig(Section):
     """Where the finished bundle goes to be served."""
 
-    models_dir: Path
+    models_dir: Path = Path("data/models")
     """The directory that workers watch."""
     force: bool = False
     """Deploy even if the model is worse than the one that is served now."""

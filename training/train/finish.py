@@ -115,7 +115,10 @@ def write_checkpoint(
 
 
 def git_revision() -> str | None:
-    """Return the commit of the code, None outside a repository."""
+    """Return the commit of the code, None outside a repository or without git."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
     return result.stdout.strip() or None
