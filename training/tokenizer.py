@@ -1,5 +1,6 @@
-"""Whisper's multilingual tokenizer, rebuilt from the tiktoken file in the openai-whisper source
-package.
+"""Whisper's multilingual tokenizer, rebuilt from its tiktoken file.
+
+That is whisper/assets/multilingual.tiktoken in the openai-whisper source package.
 
 A model that starts from scratch has no checkpoint to copy a tokenizer from; this is the genuine
 one, vocabulary 51865. A build-time step: nothing that serves or trains reads the tiktoken file

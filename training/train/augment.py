@@ -61,8 +61,7 @@ def noise(n_samples: int, generator: np.random.Generator) -> Samples:
 
 
 def no_speech(generator: np.random.Generator) -> Samples:
-    """Make a sample without speech: digital silence, or noise between -70 and -20 dBFS, 0.5 to 5 s
-    long."""
+    """Make 0.5 to 5 s without speech: digital silence, or noise at -70 to -20 dBFS."""
     n_samples = int(generator.uniform(0.5, 5.0) * SAMPLE_RATE)
     if generator.random() < 0.3:
         return np.zeros(n_samples, dtype=np.float32)

@@ -46,8 +46,7 @@ class _Sample:
 
 
 class BatchDataset(Dataset[dict[str, Tensor]]):
-    """Map-style and pure: item i is always the same tensors, in whatever process and after any
-    restart."""
+    """Map-style and pure: item i is the same tensors in any process, after any restart."""
 
     def __init__(self, speech: Speech, plan: list[Batch], config: TrainConfig, seed: int) -> None:
         self._speech = speech
@@ -94,8 +93,7 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
     def _prompt(
         self, window: Window, config: LabelConfig, generator: np.random.Generator
     ) -> str | None:
-        """Draw the text before the transcript: other speech, or words of this one among others
-        (hotwords)."""
+        """Draw what stands before the transcript: other speech, or words of it as hotwords."""
         if generator.random() >= config.prompt_share:
             return None
         others = [
@@ -115,8 +113,7 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
         return ", ".join(words)
 
     def _context(self, samples: list[_Sample], batch: Batch) -> int:
-        """Choose the number of frames of a batch: the longest window and a margin of 0.16 to 0.8 s,
-        always even."""
+        """Choose an even number of frames: the longest window and 0.16 to 0.8 s more."""
         if batch.full_context:
             return FULL_FRAMES
         longest = max(len(sample.window.samples) // HOP_SAMPLES for sample in samples)
@@ -130,8 +127,7 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
         return n_frames - n_frames % 2
 
     def _features(self, sample: _Sample, n_frames: int) -> NDArray[np.float32]:
-        """Compute the mel of one window and pad it to `n_frames`, with mel zeros or as silent
-        audio."""
+        """Compute the mel of one window, padded with mel zeros or as silent audio."""
         samples = sample.window.samples[: n_frames * HOP_SAMPLES]
         n_real = max(1, len(samples) // HOP_SAMPLES)
         if sample.generator.random() >= _MEL_ZERO_SHARE:

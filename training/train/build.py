@@ -25,8 +25,7 @@ _POSITION_SCALE = (
 
 
 def load_base(config: ModelConfig) -> tuple[WhisperForConditionalGeneration, GenerationConfig]:
-    """Load the weights to start from, always as float32: half-precision checkpoints cannot be
-    trained as they are.
+    """Load the weights to start from as float32; half-precision ones cannot be trained.
 
     Raises:
         ConfigError: no Whisper checkpoint there.

@@ -76,8 +76,7 @@ class LogCallback(TrainerCallback):
 
 
 class CheckpointCallback(TrainerCallback):
-    """After a save: evaluates, then deletes what is no longer needed. One process does it, the
-    others wait."""
+    """After a save: evaluates, copies, deletes what is old; in one process, others wait."""
 
     def __init__(
         self,

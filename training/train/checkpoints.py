@@ -83,8 +83,7 @@ def last(folder: Path, n_last: int) -> list[Path]:
 
 
 def best(checkpoints: list[Path]) -> Path | None:
-    """Return the checkpoint with the lowest dev WER, the newest of equals; None if none was
-    evaluated."""
+    """Return the one with the lowest dev WER, the newest of equals; None without any."""
     rated = [(word_error_rate(path), -step_of(path), path) for path in checkpoints]
     return min(
         ((wer, order, path) for wer, order, path in rated if wer is not None), default=(0, 0, None)

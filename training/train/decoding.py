@@ -72,8 +72,7 @@ def _prompt(speech: Speech) -> list[int]:
 
 
 def _greedy(trainee: Trainee, features: Tensor, prompt: list[int]) -> list[list[int]]:
-    """Decode a batch, (n, n_mels, n_frames), until all ended; rows of the vocabulary without prompt
-    and end."""
+    """Decode a batch, (n, n_mels, n_frames), to rows of the vocabulary, without the end."""
     encoded = encode(trainee.whisper, features)
     decoder: Any = trainee.whisper.model.decoder
     end = trainee.end_row

@@ -87,8 +87,10 @@ def merged_state(trainee: Trainee) -> dict[str, torch.Tensor]:
 
 
 def save_processor(tokenizer: WhisperTokenizer, n_mels: int, out_dir: Path) -> None:
-    """Write tokenizer and feature extractor; faster-whisper reads only preprocessor_config.json for
-    the mels."""
+    """Write tokenizer and feature extractor.
+
+    The second also as preprocessor_config.json, the only file that faster-whisper reads for it.
+    """
     extractor = WhisperFeatureExtractor(feature_size=n_mels)
     WhisperProcessor(extractor, tokenizer).save_pretrained(out_dir)
     extractor.save_pretrained(out_dir)

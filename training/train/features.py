@@ -1,5 +1,4 @@
-"""From samples to what the encoder reads, the same numbers as faster-whisper and transformers
-compute."""
+"""From samples to what the encoder reads: the numbers of faster-whisper and transformers."""
 
 from functools import lru_cache
 

@@ -29,8 +29,7 @@ Timed = list[tuple[int, float]]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SpokenText:
-    """What is said in a part of a window: the text of a segment, with its bounds in seconds from
-    the window's start."""
+    """A segment: what is said, with its bounds in seconds from the start of the window."""
 
     text: str
     start: float

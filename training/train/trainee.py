@@ -168,8 +168,7 @@ def guide_loss(attentions: Sequence[Tensor], times: Tensor, n_heads: int) -> Ten
 def spread_cross_entropy(
     logits: Tensor, targets: Tensor, first: int, last: int, width: int
 ) -> Tensor:
-    """Sum of cross-entropies to targets that spread over neighbouring timestamps with triangular
-    weights.
+    """Sum cross-entropies to timestamps whose weight spreads over their neighbours.
 
     Neighbours of a timestamp are nearly right, and without this each of 1501 times would be learnt
     alone.

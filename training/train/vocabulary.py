@@ -36,8 +36,7 @@ class Vocabulary:
     def compact(
         cls, n_tokens: int, labels: Iterable[int], prompts: Iterable[int], first_special: int
     ) -> Self:
-        """Keep the tokens of all labels, those that occur at least twice in prompts, and all
-        special tokens.
+        """Keep tokens of labels, those that prompts have at least twice, and special tokens.
 
         Tokens that occur once in prompts share the last row, which teaches it to be read too.
         """
@@ -52,8 +51,7 @@ class Vocabulary:
         return int(self.rows[token])
 
     def logit_bias(self) -> Tensor | None:
-        """Return what to add to the logits in training, shape (n_rows,); None for a full
-        vocabulary."""
+        """Return what training adds to logits, shape (n_rows,); None for a full vocabulary."""
         if self.n_others == 0:
             return None
         bias = torch.zeros(self.n_rows)
@@ -61,8 +59,7 @@ class Vocabulary:
         return bias
 
     def tokens(self) -> NDArray[np.int64]:
-        """Return a token id for each row; the last row of a compact vocabulary stands for the first
-        of its tokens."""
+        """Return a token id for each row, the first of its tokens for a shared one."""
         tokens = np.zeros(self.n_rows, dtype=np.int64)
         tokens[self.rows[::-1]] = np.arange(len(self.rows), dtype=np.int64)[::-1]
         return tokens

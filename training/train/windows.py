@@ -29,8 +29,7 @@ class Window:
 def sample_generator(
     seed: int, clips: Sequence[Clip], draws: Sequence[Draw]
 ) -> np.random.Generator:
-    """Make the generator of a sample from (seed, epoch, clip id): the only source of its
-    randomness."""
+    """Make the one generator of a sample, from (seed, epoch, clip id)."""
     key = "|".join(f"{clip.id}@{draw.epoch}" for clip, draw in zip(clips, draws, strict=True))
     return np.random.default_rng([seed, len(draws), zlib.crc32(key.encode())])
 
