@@ -40,7 +40,13 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **lab, **extra}
 
 
-def run(command: list[str], *, timeout_s: float, env: Mapping[str, str] | None = None) -> str:
+def run(
+    command: list[str],
+    *,
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+    expected_status: int = 0,
+) -> str:
     """Run a command in the repository; return its output, or fail with all of it."""
     done = subprocess.run(
         command,
@@ -52,7 +58,8 @@ def run(command: list[str], *, timeout_s: float, env: Mapping[str, str] | None =
         text=True,
         timeout=timeout_s,
     )
-    assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}"
+    ended = f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}"
+    assert done.returncode == expected_status, ended
     return done.stdout
 
 
@@ -74,11 +81,16 @@ class Stack:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def compose(self, *arguments: str, timeout_s: float = 300) -> str:
+    def compose(self, *arguments: str, timeout_s: float = 300, expected_status: int = 0) -> str:
         lab = os.environ.get("CONTAINER_LAB")
         base = [lab, "compose"] if lab else ["docker", "compose"]
         env = {"PUBLISH_PORT": str(self.port), **self.settings}
-        return run([*base, "-p", self.project, *arguments], timeout_s=timeout_s, env=env)
+        return run(
+            [*base, "-p", self.project, *arguments],
+            timeout_s=timeout_s,
+            env=env,
+            expected_status=expected_status,
+        )
 
     def containers(self, service: str) -> list[str]:
         """Return the names of the running containers of a service."""
