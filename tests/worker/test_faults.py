@@ -151,8 +151,9 @@ def test_a_running_job_is_canceled_quickly_and_others_go_on(
 def test_a_job_keeps_its_model_and_the_next_gets_the_new_one(
     stack: Stack, recording: Callable[[float], Samples], short_bundle_dir: Path, tmp_path: Path
 ) -> None:
-    stack.start_worker(seconds_per_call=0.5)
-    long = stack.send(recording(150))
+    # Long enough to outlast the swap, on a slow machine too.
+    stack.start_worker(seconds_per_call=4)
+    long = stack.send(recording(450))
     stack.wait_for([long], JobStatus.PROCESSING, timeout_s=90)
     newer = tmp_path / "newer"
     shutil.copytree(short_bundle_dir, newer)
@@ -165,7 +166,7 @@ def test_a_job_keeps_its_model_and_the_next_gets_the_new_one(
     )
     assert stack.status(long) is JobStatus.PROCESSING
     later = stack.send(recording(5))
-    stack.wait_for([long, later], JobStatus.SUCCEEDED, timeout_s=90)
+    stack.wait_for([long, later], JobStatus.SUCCEEDED, timeout_s=180)
     assert stack.store.transcript(long).bundle == "short@1"
     assert stack.store.transcript(later).bundle == "newer@2"
     model_registry.rollback(stack.models_dir)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from faster_whisper import WhisperModel
 from transformers import WhisperForConditionalGeneration
 
 from services.contract.errors import CheckpointError, ConfigError, DataError, QualityError
@@ -220,19 +219,3 @@ def test_missing_base_model_is_named(
     model = ModelConfig(base=str(tmp_path / "nothing"), tokenizer=str(tmp_path / "nothing"))
     with pytest.raises(Exception, match="nothing"):
         train(model, tiny_run, corpus, run_dir, seed=1)
-
-
-@pytest.mark.slow
-def test_final_model_transcribes_in_faster_whisper(
-    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
-) -> None:
-    from training.convert.config import ConvertConfig
-    from training.convert.run import convert
-
-    # Untrained, all rows of a compact vocabulary's unused tokens would tie.
-    model = tiny_model.model_copy(update={"compact_vocabulary": False})
-    train(model, tiny_run, corpus, run_dir, seed=1)
-    bundle = convert(ConvertConfig(name="t"), run_dir / "final", corpus, run_dir / "bundle")
-    samples = corpus.samples(corpus.clips("dev")[0])
-    segments, info = WhisperModel(str(bundle)).transcribe(samples, language="sv")
-    assert list(segments) is not None and info.language == "sv"
