@@ -13,7 +13,7 @@ from tests.deploy.conftest import SENTENCE, is_ready
 from tests.deploy.containers import Stack, build_image, inspect_command, run
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.containers
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
 
 def is_right(text: str) -> bool:

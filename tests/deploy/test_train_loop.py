@@ -11,7 +11,7 @@ import yaml
 from tests.deploy.containers import Stack, build_image
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.containers
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
 RESUMABLE = 75
 CONFIG = {
