@@ -24,7 +24,7 @@ ARGUMENTS = (
     "--use-fake-ui-for-media-stream",
     f"--host-resolver-rules=MAP {FOREIGN_HOST} 127.0.0.1",
 )
-SAMPLE_TEXT = "I morgon blir det regn i Uppland. Nästa station är Växjö. En kopp kaffe, tack."
+SAMPLE_TEXT = "I morgon blir det regn i Uppsala."
 
 
 @pytest.fixture(scope="session")
