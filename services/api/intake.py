@@ -138,6 +138,9 @@ def submit_or_attach(service: Service, received: Recording[Fields], order: Order
     """Join the job that the same request made before, or submit a new one, to wait for it. Sync."""
     job = received.job(order)
     same = service.jobs.find_attachable(job.owner, job.audio.sha256, job.options, ATTACH_S)
+    # A finished job answers for the model that made it: another one is asked anew.
+    if same is not None and same.status.is_terminal and not service.models.serves(same.bundle):
+        same = None
     accepted = submit(service, job) if same is None else Accepted(same, is_new=False)
     waited = service.waiters.take(accepted.job.id, is_new=accepted.is_new)
     return Accepted(accepted.job, accepted.is_new, lives_by_waiting=waited)

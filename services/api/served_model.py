@@ -66,6 +66,10 @@ class ServedModels:
         """Return the model as it was at most REFRESH_S ago; never waits for disk or Redis."""
         return self._known
 
+    def serves(self, bundle_id: str | None) -> bool:
+        """Whether a bundle is the served one, or one that live workers still have loaded."""
+        return bundle_id in self._known.loaded_ids | {self._known.id}
+
     def refresh(self) -> ServedModel:
         """Look again at disk and Redis. Sync: call it in a thread."""
         self._known = self._look()

@@ -40,6 +40,7 @@ class ScriptedWorker(threading.Thread):
         self.spoken: tuple[str, ...] = SPOKEN
         self.on_window: Callable[[Job, int], None] = lambda job, index: None
         self.done: list[str] = []
+        self.bundle = BUNDLE
         self.gate = threading.Event()
         self.gate.set()
         self._asked_to_stop = threading.Event()
@@ -58,7 +59,7 @@ class ScriptedWorker(threading.Thread):
     def report(self) -> None:
         info = WorkerInfo(
             name="scripted",
-            bundle=BUNDLE,
+            bundle=self.bundle,
             device="cpu",
             slots=1,
             tasks=("transcribe", "translate"),

@@ -82,6 +82,23 @@ def test_who_comes_back_meets_the_running_job(
     assert worker.done == [job_id]
 
 
+def test_the_same_recording_is_asked_anew_of_a_new_model(
+    redis_url: str, tmp_path: Path, worker: ScriptedWorker
+) -> None:
+    files = {"file": ("a.wav", wav(), "audio/wav")}
+    with RunningApi(redis_url, tmp_path) as api, api.client() as client:
+        first = client.post(ROUTE, files=files).headers["x-job-id"]
+        assert client.post(ROUTE, files=files).headers["x-job-id"] == first
+        worker.bundle = "scripted@2"
+        worker.report()
+        wait_until(
+            lambda: client.get("/v1/models/scripted@2").status_code == 200,
+            timeout_s=10,
+            what="the API to see the new model",
+        )
+        assert client.post(ROUTE, files=files).headers["x-job-id"] != first
+
+
 def test_a_job_of_its_own_is_not_canceled_by_one_that_waited_for_it(
     redis_url: str, tmp_path: Path, jobs: JobStore
 ) -> None:

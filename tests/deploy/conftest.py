@@ -1,14 +1,13 @@
 """The running stack that the container tests share."""
 
 import secrets
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.deploy.containers import Stack, build_image, inspect_command, missing
+from tests.deploy.containers import Stack, build_image, missing
 from tests.redis_server import free_port
 from tests.waiting import wait_until
 
@@ -52,13 +51,7 @@ def stack(images: None) -> Iterator[Stack]:
     finally:
         for service in ("api", "worker", "redis"):
             for name in stack.containers(service):
-                print(
-                    subprocess.run(
-                        [*inspect_command(), "logs", "--tail", "40", name],
-                        capture_output=True,
-                        text=True,
-                    ).stderr[-4000:]
-                )
+                print(*stack.end(name)[-40:], sep="\n")
         stack.compose("down", "-v", "-t", "15")
 
 

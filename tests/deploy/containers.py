@@ -119,3 +119,9 @@ class Stack:
             [*inspect_command(), "inspect", "--format", "{{.State.Pid}}", container], timeout_s=30
         )
         return int(answer.split()[-1])
+
+    def end(self, container: str) -> list[str]:
+        """Remove a container, scaled ones too, which `down` may overlook; return its log."""
+        log = run([*inspect_command(), "logs", container], timeout_s=30)
+        run([*inspect_command(), "rm", "-f", container], timeout_s=60)
+        return log.splitlines()
