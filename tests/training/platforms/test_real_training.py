@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.tiny_model import _tokenizer_directory as tokenizer_directory
+from services.contract.model_sources import demo_directory
 from tests.training.small_corpus import write_corpus
 from training.platforms.until_done import run, until_done
 
@@ -28,7 +28,7 @@ def test_training_that_is_stopped_at_every_step_ends(
         "name": "tiny",
         "work_dir": str(tmp_path / "run"),
         "prepared": str(tmp_path / "prepared"),
-        "model": {"scratch": size, "tokenizer": str(tokenizer_directory())},
+        "model": {"scratch": size, "tokenizer": str(demo_directory())},
         "train": train | {"log_every_steps": 1},
     }
     config.write_text(yaml.safe_dump(content))
