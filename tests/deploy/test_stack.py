@@ -10,7 +10,8 @@ import openai
 import pytest
 
 from tests.deploy.conftest import SENTENCE, is_ready
-from tests.deploy.containers import Stack, build_image, inspect_command, run
+from tests.deploy.containers import Stack, build_image, inspect_command, missing, run
+from tests.redis_server import free_port
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
@@ -109,3 +110,22 @@ def test_building_again_is_a_cache_hit(images: None) -> None:
     printed = build_image("services/api/Dockerfile", "whisper-sv-api")
     assert "Using cache" in printed or "CACHED" in printed
     assert "Downloading" not in printed and "Collecting" not in printed
+
+
+def test_one_container_is_enough(swedish_recording: Path) -> None:
+    reason = missing()
+    if reason:
+        pytest.skip(f"containers cannot run here: {reason}")
+    build_image("deploy/all-in-one/Dockerfile", "whisper-sv")
+    name, port = f"sv-test-one-{free_port()}", free_port()
+    command = ["run", "-d", "--name", name, "-p", f"127.0.0.1:{port}:8000"]
+    command += ["-e", "STT_PUBLISHED_HOST=127.0.0.1", "whisper-sv"]
+    run([*inspect_command(), *command], timeout_s=60)
+    alone = Stack(project=name, port=port)
+    try:
+        wait_until(lambda: is_ready(alone), timeout_s=60, what="the container to be ready")
+        with swedish_recording.open("rb") as file:
+            answer = client(alone).audio.transcriptions.create(model="whisper-1", file=file)
+        assert is_right(answer.text), answer.text
+    finally:
+        print(*alone.end(name)[-40:], sep="\n")
