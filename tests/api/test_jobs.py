@@ -288,12 +288,14 @@ def require_figures(client: httpx.Client) -> None:
         "checks": {"redis": "ok", "audio_store": "ok"},
     }
     ended(client, create(client).json()["id"])
+    # The event that counts the job comes after its record.
+    counted = 'stt_jobs_total{status="succeeded"} 1.0'
+    wait_until(lambda: counted in client.get("/metrics").text, timeout_s=10, what="the count")
     figures = client.get("/metrics").text
     for line in (
         'stt_queue_depth{lane="interactive"} 0.0',
         "stt_workers 1.0",
         'stt_worker_batch_fill{worker="scripted"} 3.0',
-        'stt_jobs_total{status="succeeded"} 1.0',
         "stt_job_wait_seconds_count 1.0",
         "stt_redis_up 1.0",
     ):
