@@ -18,7 +18,13 @@ from training.train.labels import IGNORE_INDEX, NO_TIME, LabelWriter, Target
 from training.train.plan import Batch, Draw
 from training.train.spoken_times import SpokenTimes
 from training.train.vocabulary import Vocabulary
-from training.train.windows import Window, build_window, sample_generator
+from training.train.windows import (
+    Window,
+    build_window,
+    first_of_window,
+    sample_generator,
+    text_before,
+)
 
 _MEL_ZERO_SHARE = (
     0.7  # faster-whisper and openai/whisper pad with mel zeros; the rest pads with silent audio
@@ -66,7 +72,8 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
             and n_frames int64 (n,).
         """
         batch = self._plan[index]
-        samples = [self._sample(draws) for draws in batch.windows]
+        make = self._long_form_sample if batch.long_form else self._sample
+        samples = [make(draws) for draws in batch.windows]
         n_frames = self._context(samples, batch)
         features = [self._features(sample, n_frames) for sample in samples]
         return {
@@ -89,6 +96,19 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
         return _Sample(
             window, self._speech.writer.write(window.parts, prompt, generator), generator
         )
+
+    def _long_form_sample(self, draws: tuple[Draw, ...]) -> _Sample:
+        """Make a window of the last clips, and a prompt of those before them."""
+        speech = self._speech
+        clips = [speech.clips[draw.clip] for draw in draws]
+        generator = sample_generator(self._seed, clips, draws)
+        first = first_of_window([clip.duration_s for clip in clips])
+        window = build_window(
+            speech.corpus, clips[first:], speech.times, self._config.augment, generator, cut=True
+        )
+        before = text_before(clips[:first], speech.times)
+        target = speech.writer.write_long_form(window.parts, before, generator)
+        return _Sample(window, target, generator)
 
     def _prompt(
         self, window: Window, config: LabelConfig, generator: np.random.Generator

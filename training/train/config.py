@@ -92,6 +92,10 @@ class MixConfig(Section):
     """Share of batches padded to 30 s; the others end shortly after their longest window."""
     served_context_share: Share = 0.0
     """Share of the short batches padded to a length that the worker serves, which costs more."""
+    long_form_share: Share = 0.0
+    """Share of batches whose windows are 30 s from the middle of a long recording: the text before
+    them is the prompt, and they end in the middle of a sentence. Without them a model loses the
+    long files that it could transcribe before."""
 
 
 class AugmentConfig(Section):

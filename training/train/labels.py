@@ -33,7 +33,8 @@ class SpokenText:
 
     text: str
     start: float
-    end: float
+    end: float | None
+    """None for a last segment that goes on after the window."""
     word_starts: tuple[float, ...] = ()
     """Where each word of the text starts, empty if that is not known."""
 
@@ -118,13 +119,27 @@ class LabelWriter:
         Returns:
             a target of at most 448 tokens: the prompt is cut at its start, as when decoding.
         """
-        special = self.special
         with_timestamps = generator.random() < self._config.timestamps_share
-        said: Timed = [] if with_timestamps else [(special.no_timestamps, NO_TIME)]
-        for part in parts:
-            said += self._part(part, with_timestamps, generator)
-        opening = [(id_, NO_TIME) for id_ in (special.start, special.language, special.task)]
-        return self._with_prompt([*opening, *said, (special.end, NO_TIME)], prompt, generator)
+        before = self._segmenter.encode(_spaced(prompt), "full", generator) if prompt else []
+        return self._target(parts, before, with_timestamps, generator)
+
+    def write_long_form(
+        self,
+        parts: Sequence[SpokenText],
+        before: Sequence[SpokenText],
+        generator: np.random.Generator,
+    ) -> Target:
+        """Write the target of a window from the middle of a long recording.
+
+        Args:
+            parts: what is said, in order, with timestamps; of a last one without end only the start
+                is written, which tells a decoder to begin its next window there.
+            before: what the window before it said; its tokens are the prompt, as in
+                faster-whisper's loop.
+        Source: Radford et al. 2022, section 2.3.
+        """
+        prompt = [id_ for part in before for id_, _ in self._part(part, True, generator)]
+        return self._target(parts, prompt, True, generator)
 
     def write_no_speech(self, generator: np.random.Generator) -> Target:
         """Write the target of a window without speech.
@@ -160,12 +175,28 @@ class LabelWriter:
             spaced, "full", generator
         )
 
+    def _target(
+        self,
+        parts: Sequence[SpokenText],
+        prompt: list[int],
+        with_timestamps: bool,
+        generator: np.random.Generator,
+    ) -> Target:
+        special = self.special
+        said: Timed = [] if with_timestamps else [(special.no_timestamps, NO_TIME)]
+        for part in parts:
+            said += self._part(part, with_timestamps, generator)
+        opening = [(id_, NO_TIME) for id_ in (special.start, special.language, special.task)]
+        return self._with_prompt([*opening, *said, (special.end, NO_TIME)], prompt)
+
     def _part(
         self, part: SpokenText, with_timestamps: bool, generator: np.random.Generator
     ) -> Timed:
         """Spell one part, tokens evenly between the bounds of their word, or of the part."""
+        if part.end is None:
+            return [(self.special.timestamp(part.start), part.start)]
         timed: Timed = []
-        for text, start, end in _spans(part):
+        for text, start, end in _spans(part, part.end):
             ids = self._segmenter.encode(_spaced(text), self._config.segmentation, generator)
             step = (end - start) / max(1, len(ids))
             timed += [(id_, start + (index + 0.5) * step) for index, id_ in enumerate(ids)]
@@ -174,27 +205,25 @@ class LabelWriter:
         opening = (self.special.timestamp(part.start), part.start)
         return [opening, *timed, (self.special.timestamp(part.end), part.end)]
 
-    def _with_prompt(
-        self, sequence: Timed, prompt: str | None, generator: np.random.Generator
-    ) -> Target:
+    def _with_prompt(self, sequence: Timed, prompt: list[int]) -> Target:
         inputs = [id_ for id_, _ in sequence[:-1]]
         labels = [id_ for id_, _ in sequence[1:]]
         times = [time for _, time in sequence[1:]]
         room = min(MAX_PROMPT_TOKENS, MAX_TOKENS - len(inputs) - 1)
         if prompt and room > 0:
-            before = self._segmenter.encode(_spaced(prompt), "full", generator)[-room:]
+            before = prompt[-room:]
             inputs = [self.special.previous, *before, *inputs]
             labels = [IGNORE_INDEX] * (len(before) + 1) + labels
             times = [NO_TIME] * (len(before) + 1) + times
         return Target(inputs[:MAX_TOKENS], labels[:MAX_TOKENS], times[:MAX_TOKENS])
 
 
-def _spans(part: SpokenText) -> list[tuple[str, float, float]]:
+def _spans(part: SpokenText, end: float) -> list[tuple[str, float, float]]:
     """Split a part into pieces of text with their bounds: words where their times are known."""
     words = part.text.split()
     if not words or len(part.word_starts) != len(words):
-        return [(part.text, part.start, part.end)]
-    return list(zip(words, part.word_starts, (*part.word_starts[1:], part.end), strict=True))
+        return [(part.text, part.start, end)]
+    return list(zip(words, part.word_starts, (*part.word_starts[1:], end), strict=True))
 
 
 def _spaced(text: str) -> str:

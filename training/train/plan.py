@@ -16,6 +16,7 @@ from training.train.config import MixConfig
 _POOL_BATCHES = (
     40  # batches whose clips are sorted by length together: large enough for little padding
 )
+_LONG_FORM_S = (30.0, 60.0)  # a window, and up to as much before it
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Batch:
     """Padded to 30 s, else to a little more than the longest window."""
     served_context: bool
     """If short, padded to a length that the worker serves."""
+    long_form: bool = False
+    """The first clips of a window only give the text before it; the last one is cut."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,6 +83,12 @@ class Planner:
     def _batch(self, index: int, mix: MixConfig) -> Batch:
         joined, full = self._generator.random(2) < (mix.joined_share, mix.full_context_share)
         served = np.random.default_rng([self._seed, 6, index]).random() < mix.served_context_share
+        if np.random.default_rng([self._seed, 8, index]).random() < mix.long_form_share:
+            lengths_s = self._generator.uniform(*_LONG_FORM_S, size=self._joined_batch_size)
+            windows = [self._join(float(length_s)) for length_s in lengths_s]
+            return Batch(
+                index, tuple(windows), full_context=True, served_context=False, long_form=True
+            )
         if joined:
             length_s = float(self._generator.uniform(mix.joined_min_s, mix.joined_max_s))
             windows = [self._join(length_s) for _ in range(self._joined_batch_size)]

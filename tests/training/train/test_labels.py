@@ -66,3 +66,22 @@ def test_no_speech_is_said_at_the_start_token(writer: LabelWriter) -> None:
     target = writer.write_no_speech(seeds_with(writer, False))
     assert target.labels[target.input_ids.index(special.start)] == special.no_speech
     assert target.labels[-1] == special.end
+
+
+def test_long_form_has_the_text_before_as_its_prompt_and_no_end_for_a_cut_part(
+    writer: LabelWriter,
+) -> None:
+    special = writer.special
+    parts = (PARTS[0], SpokenText("Noll", 28.0, None, (28.0,)))
+    target = writer.write_long_form(parts, PARTS, np.random.default_rng(0))
+    start = target.input_ids.index(special.start)
+    prompt = target.input_ids[1:start]
+    assert writer.decode(prompt) == "Hej på dig. Noll åtta."
+    assert prompt[0] == special.timestamp(0.5) and prompt[-1] == special.timestamp(2.9)
+    assert set(target.labels[:start]) == {IGNORE_INDEX}
+    assert writer.decode(target.labels[start:]) == "Hej på dig."
+    assert target.labels[-3:] == [
+        special.timestamp(1.3),
+        special.timestamp(28.0),
+        special.end,
+    ]

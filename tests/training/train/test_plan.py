@@ -50,3 +50,13 @@ def test_phases_follow_each_other() -> None:
     batches = Planner(DURATIONS, 1, 4, 2).plan(phases)
     assert [batch.full_context for batch in batches] == [False] * 10 + [True] * 5
     assert [batch.index for batch in batches] == list(range(15))
+
+
+def test_long_form_windows_have_text_before_them_and_leave_the_other_batches_alone() -> None:
+    batches = plan(200, mix=MIX.model_copy(update={"long_form_share": 0.25}))
+    long_form = [batch for batch in batches if batch.long_form]
+    lengths = [sum(DURATIONS[d.clip] for d in window) for b in long_form for window in b.windows]
+    assert 30 <= len(long_form) <= 70
+    assert 30 <= min(lengths) and 50 < max(lengths) < 60 + max(DURATIONS)
+    assert all(batch.full_context for batch in long_form)
+    assert not any(batch.long_form for batch in plan(200))

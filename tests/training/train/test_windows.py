@@ -12,7 +12,12 @@ from training.train.augment import change_speed, mask_spectrum, no_speech
 from training.train.config import AugmentConfig
 from training.train.features import SAMPLE_RATE
 from training.train.spoken_times import SpokenTimes, read_spoken_times
-from training.train.windows import MAX_WINDOW_SAMPLES, build_window
+from training.train.windows import (
+    MAX_WINDOW_SAMPLES,
+    build_window,
+    first_of_window,
+    text_before,
+)
 
 NONE = AugmentConfig()
 
@@ -32,7 +37,34 @@ def test_window_never_exceeds_30_s(corpus: PreparedCorpus) -> None:
     window = build_window(corpus, clips, {}, NONE, np.random.default_rng(0))
     assert len(window.samples) <= MAX_WINDOW_SAMPLES
     assert len(window.parts) < len(clips)
-    assert window.parts[-1].end <= len(window.samples) / SAMPLE_RATE + 1e-6
+    end = window.parts[-1].end
+    assert end is not None and end <= len(window.samples) / SAMPLE_RATE + 1e-6
+
+
+def test_a_cut_window_ends_in_the_middle_of_a_clip(corpus: PreparedCorpus) -> None:
+    clips = corpus.clips("train") * 20
+    times = {clip.id: SpokenTimes((0.1, 0.2, 0.3), clip.duration_s) for clip in clips}
+    for seed in range(5):
+        generator = np.random.default_rng(seed)
+        window = build_window(corpus, clips, times, NONE, generator, cut=True)
+        *whole, last = window.parts
+        assert len(window.samples) == MAX_WINDOW_SAMPLES
+        assert all(part.end is not None and part.end <= 30 for part in whole)
+        if last.end is None:
+            assert last.start < 30
+            assert len(last.text.split()) == len(last.word_starts) < len(clips[len(whole)].text)
+
+
+def test_a_window_begins_where_the_rest_still_fills_it() -> None:
+    assert first_of_window([10.0, 10.0, 10.0, 10.0, 10.0]) == 2
+    assert first_of_window([10.0, 10.0]) == 0
+
+
+def test_text_before_a_window_has_rising_times(corpus: PreparedCorpus) -> None:
+    clips = corpus.clips("train")[:3]
+    before = text_before(clips, {})
+    assert [part.text for part in before] == [clip.text for clip in clips]
+    assert [part.start for part in before] == sorted(part.start for part in before)
 
 
 def test_speed_moves_times_along(corpus: PreparedCorpus) -> None:
