@@ -1,7 +1,6 @@
 """What a person sees while recordings are transcribed: a live table, or lines in a log."""
 
 import threading
-from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
@@ -14,12 +13,7 @@ class ProgressView(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
     def begin(self, n_todo: int, n_skipped: int) -> None:
         """A run starts."""
@@ -54,12 +48,7 @@ class LiveTable:
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def begin(self, n_todo: int, n_skipped: int) -> None:
@@ -103,12 +92,7 @@ class PlainLines:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         return None
 
     def begin(self, n_todo: int, n_skipped: int) -> None:

@@ -4,7 +4,6 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Self
 
 import httpx
@@ -34,12 +33,7 @@ class Stack:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self, plan: ChildPlan) -> None:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Protocol, cast
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
@@ -85,12 +84,7 @@ class RecordingWriter:
         """Return self."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Abort unless committed; the error that led here stays the one that is seen."""
         try:
             self.abort()

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-from types import TracebackType
 
 
 class LossyProxy:
@@ -31,12 +30,7 @@ class LossyProxy:
         """Return self."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop listening."""
         self._listener.close()
 

@@ -13,7 +13,6 @@ import os
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import fsspec
@@ -103,12 +102,7 @@ class ShardWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Leave no open file behind; an unfinished shard keeps its temporary name."""
         self._file.close()
 
