@@ -1,18 +1,19 @@
 """The command line: `python -m training COMMAND --config training/configs/NAME.yaml`.
 
-Exit codes: 0 done, 75 stopped with a checkpoint (run the same command again), 1 an error in one
-line on stderr, 2 a wrong command line.
+Exit codes: 0 done, 75 stopped by its time limit, Ctrl-C or SIGTERM (run the same command again, it
+continues), 1 an error in one line on stderr, 2 a wrong command line.
 """
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.contract.errors import SttError
-from training.train.stopping import EXIT_RESUMABLE, parse_duration_s
+from training.time_limit import EXIT_RESUMABLE, parse_duration_s
 
 if TYPE_CHECKING:
     from training.config import TrainingConfig
@@ -24,11 +25,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         done = _build_tokenizer(options) if options.command == "tokenizer" else _run(options)
     except SttError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        done = False
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if not done:
+        print("stopped: run the same command again and it continues", file=sys.stderr)
     return 0 if done else EXIT_RESUMABLE
 
 

@@ -8,7 +8,7 @@ import yaml
 
 from services.contract.model_registry import current
 from training.__main__ import main
-from training.train.stopping import EXIT_RESUMABLE
+from training.time_limit import EXIT_RESUMABLE
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from training.train.averaging import average_weights
 from training.train.callbacks import CheckpointCallback
 from training.train.config import ModelConfig, TrainConfig
 from training.train.dev_evaluation import DevResult
-from training.train.export import export
+from training.train.export import FACTS, export
 from training.train.setup import Setup
 from training.train.trainer import load_trainee, load_weights
 
@@ -38,18 +38,29 @@ def finish(
     """
     chosen = choose_weights(saver, setup, config, run_dir)
     staging = run_dir / "exporting"
-    write_checkpoint(setup, model, config, staging, chosen.step)
+    write_checkpoint(setup, model, config, staging, chosen)
     if model.scratch is not None and config.word_times is not None:
         set_alignment_heads(setup, config, staging)
     staging.rename(run_dir / FINAL)
-    baseline = run_dir / BASELINE
-    if baseline.exists():
-        before = float(json.loads(baseline.read_text(encoding="utf-8"))["wer"])
-        if chosen.wer > before:
-            raise QualityError(
-                f"dev WER is {chosen.wer:.2%} after training and was {before:.2%} before: lower "
-                "train.learning_rate, or check labels and language"
-            )
+    check_result(run_dir)
+
+
+def check_result(run_dir: Path) -> None:
+    """Compare final/ with the model that the run started from, if it started from one.
+
+    Raises:
+        QualityError: it is worse on dev.
+    """
+    baseline, facts = run_dir / BASELINE, run_dir / FINAL / FACTS
+    if not (baseline.exists() and facts.exists()):
+        return
+    before = float(json.loads(baseline.read_text(encoding="utf-8"))["wer"])
+    after = float(json.loads(facts.read_text(encoding="utf-8")).get("dev_wer", 0.0))
+    if after > before:
+        raise QualityError(
+            f"dev WER is {after:.2%} after training and was {before:.2%} before: lower "
+            "train.learning_rate, or check labels and language, and train in another work_dir"
+        )
 
 
 def choose_weights(
@@ -90,7 +101,7 @@ def set_alignment_heads(setup: Setup, config: TrainConfig, checkpoint: Path) -> 
 
 
 def write_checkpoint(
-    setup: Setup, model: ModelConfig, config: TrainConfig, out_dir: Path, step: int
+    setup: Setup, model: ModelConfig, config: TrainConfig, out_dir: Path, result: DevResult
 ) -> Path:
     """Export the weights that the trainee holds now."""
     facts = {
@@ -100,7 +111,8 @@ def write_checkpoint(
         "tasks": [model.task],
         "prepared_manifest_sha256": setup.speech.corpus.manifest_sha256,
         "git_revision": git_revision(),
-        "step": step,
+        "step": result.step,
+        "dev_wer": result.wer,
     }
     speech = setup.speech
     return export(

@@ -16,7 +16,7 @@ from training.train.callbacks import CheckpointCallback, LogCallback
 from training.train.config import ModelConfig, TrainConfig
 from training.train.dev_evaluation import choose_dev_clips
 from training.train.fingerprint import keep_fingerprint
-from training.train.finish import BASELINE, FINAL, finish
+from training.train.finish import BASELINE, FINAL, check_result, finish
 from training.train.remote import RemoteCheckpoints
 from training.train.setup import is_first_process, prepare_setup
 from training.train.stopping import StopCallback
@@ -46,10 +46,10 @@ def train(
         CheckpointError: the disk is full, or the remote copies cannot be read.
     """
     if (run_dir / FINAL).exists():
+        check_result(run_dir)
         return True
     folder = run_dir / "checkpoints"
     stop = StopCallback(max_time_s)
-    stop.install()
     keep_fingerprint(model, config, corpus, seed, run_dir)
     remote = RemoteCheckpoints(config.remote, config.keep_last) if config.remote else None
     if remote is not None and is_first_process():
@@ -64,7 +64,8 @@ def train(
     start = checkpoints.newest_complete(folder)
     if start is None and model.base is not None:
         _measure_start(trainer, saver, run_dir / BASELINE)
-    trainer.train(resume_from_checkpoint=None if start is None else str(start))
+    with stop.listening():
+        trainer.train(resume_from_checkpoint=None if start is None else str(start))
     if remote is not None:
         remote.close()
     if not stop.stopped and trainer.is_world_process_zero():

@@ -2,13 +2,14 @@
 
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-EXIT_RESUMABLE = 75  # EX_TEMPFAIL: run me again
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -26,10 +27,19 @@ class StopCallback(TrainerCallback):
         self._save_s = 0.0
         self.stopped = False
 
-    def install(self) -> None:
-        """Take over the signals; a second one ends the process at once."""
-        for number in _SIGNALS:
-            signal.signal(number, self._on_signal)
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take over the signals for a while; a second one ends the process at once.
+
+        One that comes too late for another step stops the run before what follows the steps.
+        """
+        before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        self.stopped = self.stopped or self._signalled
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -64,19 +74,3 @@ class StopCallback(TrainerCallback):
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signalled = True
         signal.signal(number, signal.SIG_DFL)
-
-
-def parse_duration_s(text: str) -> float:
-    """Read `2h50m`, `90s`, `45m` or plain seconds.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0}
-    total_s, number = 0.0, ""
-    for character in text.strip():
-        if character in units and number:
-            total_s, number = total_s + float(number) * units[character], ""
-        else:
-            number += character
-    return total_s + (float(number) if number else 0.0)

@@ -2,9 +2,9 @@
 
 import pytest
 
+from training.time_limit import parse_duration_s
 from training.train.config import TrainConfig
 from training.train.schedule import learning_rate_factor
-from training.train.stopping import parse_duration_s
 
 
 def factors(**values: int) -> list[float]:
