@@ -80,6 +80,7 @@ def convert(
         manifest = _manifest(config, facts, languages, checkpoint, bundle_dir, results)
         write_manifest(bundle_dir, manifest)
         verify(bundle_dir)
+        _say_why_padded(facts, manifest, report)
         _replace(bundle_dir, out_dir, staging / "replaced")
     logger.info("bundle %s@%s written to %s", manifest.name, manifest.version, out_dir)
     return out_dir
@@ -127,6 +128,17 @@ def _manifest(
         made_at=made_at,
         demo=config.demo,
     )
+
+
+def _say_why_padded(
+    facts: TrainingFacts, manifest: BundleManifest, report: EvaluationReport | None
+) -> None:
+    """Tell whoever trained for short context why the bundle is served without it."""
+    if facts.short_context and not manifest.short_context:
+        objection = (
+            "there is no evaluation" if report is None else report.objection_to_short_context()
+        )
+        logger.warning("short context is not allowed, windows are padded to 30 s: %s", objection)
 
 
 def _check_target(out_dir: Path) -> None:

@@ -37,7 +37,8 @@ def _parts(report: EvaluationReport) -> Iterator[str]:
     )
     yield _summary(report)
     if len(report.config.contexts) > 1:
-        verdict = "holds" if report.proves_short_context() else "does not hold"
+        objection = report.objection_to_short_context()
+        verdict = f"not proved ({objection})" if objection else "proved"
         yield paragraph(f"Short context as good as full context: {verdict}.")
     for split, results in groupby(report.results, key=lambda result: result.split):
         yield from _split(split, list(results))

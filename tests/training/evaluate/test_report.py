@@ -12,14 +12,15 @@ from training.evaluate.report import EvaluationReport, Group, SplitResult, TextS
 
 def _result(context: Context, **changes: float) -> SplitResult:
     n_errors = int(changes.pop("n_errors", 100))
-    counts = ErrorCounts(hits=10_000 - n_errors, substitutions=n_errors)
+    n_clips, n_words = (int(changes.pop(key, n)) for key, n in (("clips", 1000), ("words", 10_000)))
+    counts = ErrorCounts(hits=n_words - n_errors, substitutions=n_errors)
     score = TextScore(words=counts, characters=counts)
     rates = {"repetition_rate": 0.0, "missing_end_rate": 0.01, "unterminated_rate": 0.0, **changes}
     return SplitResult(
         split="dev",
         context=context,
         test_set_sha256="0" * 64,
-        overall=Group(label="all", n_clips=1000, hours=1.0, raw=score, normalised=score),
+        overall=Group(label="all", n_clips=n_clips, hours=1.0, raw=score, normalised=score),
         by_duration=(),
         by_domain=(),
         real_time_factor=0.1,
@@ -70,3 +71,20 @@ def test_one_bad_split_is_enough_to_refuse() -> None:
     bad = _result("short", n_errors=500)
     assert _report(_result("full"), _result("short"), *test).proves_short_context()
     assert not _report(_result("full"), bad, *test).proves_short_context()
+
+
+@pytest.mark.parametrize(
+    ("clips", "words", "proved"), [(100, 500, True), (99, 500, False), (100, 499, False)]
+)
+def test_a_handful_of_clips_proves_nothing(clips: int, words: int, proved: bool) -> None:
+    both = [_result(c, clips=clips, words=words, n_errors=9) for c in ("full", "short")]  # type: ignore[arg-type]
+    report = _report(*both)
+    assert report.proves_short_context() is proved
+    assert proved or f"{clips} clips with {words} words" in report.objection_to_short_context()
+
+
+def test_what_gets_worse_is_named() -> None:
+    objection = _report(
+        _result("full"), _result("short", n_errors=150)
+    ).objection_to_short_context()
+    assert objection == "dev: WER 1.00% padded, 1.50% unpadded"

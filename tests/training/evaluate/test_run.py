@@ -75,7 +75,13 @@ def test_missing_end_is_counted(report: tuple[EvaluationReport, Path]) -> None:
     assert result.repetition_rate == result.unterminated_rate == 0
 
 
-def test_equal_transcripts_prove_short_context(report: tuple[EvaluationReport, Path]) -> None:
+def test_equal_transcripts_prove_short_context_if_they_are_many(
+    report: tuple[EvaluationReport, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert report[0].objection_to_short_context().startswith("5 clips with 18 words")
+    assert "not proved (5 clips" in (report[1] / "page.html").read_text()
+    monkeypatch.setattr("training.evaluate.report.SHORT_CONTEXT_MIN_CLIPS", 5)
+    monkeypatch.setattr("training.evaluate.report.SHORT_CONTEXT_MIN_WORDS", 18)
     assert report[0].proves_short_context()
 
 
