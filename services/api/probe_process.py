@@ -50,22 +50,22 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def duration(store: AudioStore, key: str, n_bytes: int) -> Seconds:
-    """Return how long the first audio stream of an upload is.
+    """Return how long the audio stream of an upload is that a player would choose.
 
     Raises:
         UnsupportedAudioError: there is no audio stream, or it cannot be decoded.
         EmptyAudioError: the audio stream has no samples.
     """
     with _opened(store, key) as container:
-        if not container.streams.audio:
+        stream = container.streams.best("audio")
+        if stream is None:
             raise UnsupportedAudioError("The file has no audio stream.", param="file")
-        stream = container.streams.audio[0]
         _require_decodable(container, stream)
         stated = _stated(container, stream)
     if stated is not None and n_bytes > COUNT_ALL_BYTES:
         return stated
     with _opened(store, key) as container:
-        return _counted(container, container.streams.audio[0])
+        return _counted(container, container.streams.best("audio"))
 
 
 @contextmanager
@@ -107,16 +107,24 @@ def _stated(container: Any, stream: Any) -> Seconds | None:
 
 
 def _counted(container: Any, stream: Any) -> Seconds:
-    """Return the time from the first packet to the end of the last one that can be read."""
-    first, last = None, 0.0
+    """Return how much audio the packets hold that can be read.
+
+    Their own durations are summed, since the clock of a stream may jump; where some have none, it
+    is the time from the first packet to the end of the last one.
+    """
+    first, last, total, has_all = None, 0.0, 0.0, True
     with suppress(FFmpegError):
         for packet in container.demux(stream):
             if packet.pts is None or packet.time_base is None:
                 continue
             start = float(packet.pts * packet.time_base)
+            lasts = float((packet.duration or 0) * packet.time_base)
             first = start if first is None else min(first, start)
-            last = max(last, start + float((packet.duration or 0) * packet.time_base))
-    return max(0.0, last - first) if first is not None else 0.0
+            last = max(last, start + lasts)
+            total, has_all = total + lasts, has_all and lasts > 0
+    if first is None:
+        return 0.0
+    return total if has_all else max(0.0, last - first)
 
 
 def _unsupported(reason: str) -> dict[str, Any]:

@@ -19,6 +19,8 @@ Samples = NDArray[np.float32]
 Source = str | os.PathLike[str] | BinaryIO
 
 _BLOCK_SAMPLES = 10 * SAMPLE_RATE
+#: Channels whose mean has less than this share of the louder one's power cancel each other.
+_CANCELED = 0.01
 
 
 def decode(source: Source, *, max_duration_s: float = float("inf")) -> Iterator[Samples]:
@@ -51,13 +53,26 @@ def _blocks(source: Source) -> Iterator[Samples]:
         parts: list[Samples] = []
         n_waiting = 0
         for frame in _resampled(container):
-            parts.append(frame.to_ndarray().reshape(-1).astype(np.float32, copy=False))
-            n_waiting += len(parts[-1])
-            if n_waiting >= _BLOCK_SAMPLES:
-                yield np.concatenate(parts)
+            part = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
+            if n_waiting >= _BLOCK_SAMPLES or (parts and part.shape[1] != parts[-1].shape[1]):
+                yield _mixed(np.concatenate(parts))
                 parts, n_waiting = [], 0
+            parts.append(part.astype(np.float32, copy=False))
+            n_waiting += len(part)
         if n_waiting:
-            yield np.concatenate(parts)
+            yield _mixed(np.concatenate(parts))
+
+
+def _mixed(channels: Samples) -> Samples:
+    """Mix one or two channels, shape (n_samples, n_channels), to one.
+
+    Channels of opposite phase (a swapped wire) have silence as their mean: the louder is heard.
+    """
+    mean: Samples = channels.mean(axis=1)
+    power = np.square(channels).mean(axis=0)
+    if np.square(mean).mean() < _CANCELED * power.max():
+        return channels[:, power.argmax()].copy()
+    return mean
 
 
 def _open(source: Source) -> InputContainer:
@@ -75,7 +90,7 @@ def _open(source: Source) -> InputContainer:
             "wav, flac, mp3, m4a, ogg, opus, webm and mp4 are among those that can"
         ) from error
     assert isinstance(container, InputContainer)
-    if not container.streams.audio:
+    if container.streams.best("audio") is None:
         container.close()
         raise UnsupportedAudioError("the file has no audio track")
     return container
@@ -88,14 +103,15 @@ def _is_empty(source: Source) -> bool:
 
 
 def _resampled(container: InputContainer) -> Iterator[AudioFrame]:
-    """Resample to mono; a stream that changes its format midway gets a new resampler."""
+    """Resample to mono or stereo; a stream that changes its format midway gets a new resampler."""
     resampler, described = None, None
     for frame in _frames(container):
         found = (frame.format.name, frame.layout.name, frame.sample_rate)
         if resampler is None or found != described:
             if resampler is not None:
                 yield from resampler.resample(None)
-            resampler, described = AudioResampler("flt", "mono", SAMPLE_RATE), found
+            layout = frame.layout if len(frame.layout.channels) == 2 else "mono"
+            resampler, described = AudioResampler("flt", layout, SAMPLE_RATE), found
         frame.pts = None
         try:
             yield from resampler.resample(frame)
@@ -109,7 +125,7 @@ def _resampled(container: InputContainer) -> Iterator[AudioFrame]:
 
 def _frames(container: InputContainer) -> Iterator[AudioFrame]:
     n_good = n_bad = 0
-    packets = container.demux(container.streams.audio[0])
+    packets = container.demux(container.streams.best("audio"))
     while True:
         try:
             packet = next(packets, None)

@@ -96,3 +96,13 @@ def browser_webm(seconds: float = 1.0) -> bytes:
         stream = output.add_stream("libopus", rate=48_000, layout="mono")
         _encode_sound(output, stream, tone(seconds), 48_000)
     return bytes(pipe.data)
+
+
+def stream_at(start_s: float, seconds: float) -> bytes:
+    """An MPEG transport stream whose clock begins at a time: two in a row have a jump between."""
+    target = io.BytesIO()
+    offset = {"output_ts_offset": str(start_s)}
+    with av.open(target, "w", format="mpegts", container_options=offset) as output:
+        stream = output.add_stream("aac", rate=44_100, layout="mono")
+        _encode_sound(output, stream, tone(seconds, 44_100), 44_100)
+    return target.getvalue()

@@ -12,7 +12,7 @@ from services.api.probe import N_PROCESSES, Probe
 from services.api.wav_header import wav_duration
 from services.contract.audio_store import AudioStore
 from services.contract.errors import EmptyAudioError, SttError, UnsupportedAudioError
-from tests.api.recordings import browser_webm, encoded, wav
+from tests.api.recordings import browser_webm, encoded, stream_at, wav
 
 HANG = (sys.executable, "-c", "import sys, time; sys.stdin.readline(); time.sleep(60)")
 CRASH = (sys.executable, "-c", "import os, sys; sys.stdin.readline(); os.abort()")
@@ -99,3 +99,10 @@ def test_plain_wav_is_read_without_a_decoder(kind: str, channels: int) -> None:
 )
 def test_what_is_not_plain_wav_is_left_to_the_probe(body: bytes) -> None:
     assert wav_duration(body[:4096], len(body)) is None
+
+
+def test_timestamps_that_jump_do_not_lengthen_a_recording(store: AudioStore) -> None:
+    early, late = stream_at(0.0, 2.0), stream_at(90_000.0, 2.0)
+    with running(Probe(store.url, 10)) as probe:
+        n_bytes = put(store, "jump", early + late)
+        assert look(probe, "jump", n_bytes) == pytest.approx(4.0, abs=0.3)

@@ -176,3 +176,42 @@ def test_a_header_that_lies_about_its_length_changes_nothing(speech: Speak, tmp_
     lying = tmp_path / "a.wav"
     lying.write_bytes(data)
     assert len(samples_of(lying)) == len(samples_of(speech("Hej.")))
+
+
+def stereo(path: Path, left: NDArray[np.float64], right: NDArray[np.float64]) -> Path:
+    both = (np.stack([left, right], axis=1) * 32767).astype(np.int16)
+    return write_wav(path, both, channels=2)
+
+
+def test_channels_of_opposite_phase_do_not_cancel_each_other(tmp_path: Path) -> None:
+    """One wire of a balanced cable was swapped: the mean of the channels is silence."""
+    tone = 0.5 * np.sin(np.arange(25 * SAMPLE_RATE) * 0.1)
+    heard = samples_of(stereo(tmp_path / "a.wav", tone, -tone))
+    assert len(heard) == len(tone)
+    assert np.sqrt(np.mean(heard**2)) == pytest.approx(np.sqrt(np.mean(tone**2)), rel=0.05)
+
+
+def test_stereo_is_the_mean_of_its_channels(tmp_path: Path) -> None:
+    left = 0.5 * np.sin(np.arange(SAMPLE_RATE) * 0.1)
+    right = 0.3 * np.sin(np.arange(SAMPLE_RATE) * 0.37)
+    heard = samples_of(stereo(tmp_path / "a.wav", left, right))
+    assert np.abs(heard - (left + right) / 2).max() < 0.001
+
+
+def test_the_stream_that_a_file_calls_its_default_is_heard(tmp_path: Path) -> None:
+    """A recorder that writes several tracks says which one a player should take."""
+    path = tmp_path / "two.mka"
+    with av.open(str(path), "w") as output:
+        streams = [
+            output.add_stream("pcm_s16le", rate=SAMPLE_RATE, layout="mono") for _ in range(2)
+        ]
+        streams[0].disposition = av.stream.Disposition(0)
+        streams[1].disposition = av.stream.Disposition.default
+        for stream, level in zip(streams, (0, 8000), strict=True):
+            frame = av.AudioFrame.from_ndarray(
+                np.full((1, SAMPLE_RATE), level, np.int16), format="s16", layout="mono"
+            )
+            frame.sample_rate, frame.pts = SAMPLE_RATE, 0
+            output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+    assert samples_of(path).mean() > 0.2
