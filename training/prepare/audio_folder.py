@@ -7,6 +7,8 @@ from services.contract.errors import DataError
 from training.prepare.manifest_file import split_name
 from training.prepare.rows import AUDIO_SUFFIXES, Drop, Row, bad, clip_id
 
+_WANTED = "give a folder of audio + .txt, or a Common Voice release with train.tsv and clips/"
+
 
 def read(folder: Path) -> Iterator[Row | Drop]:
     """Yield every recording below the folder, in order of path.
@@ -14,7 +16,7 @@ def read(folder: Path) -> Iterator[Row | Drop]:
     A first folder named train, dev or test is the split, any other one the speaker.
 
     Raises:
-        DataError: there is no audio at all.
+        DataError: there is no audio at all, or no .txt at all.
     """
     recordings = sorted(
         path.relative_to(folder)
@@ -22,7 +24,9 @@ def read(folder: Path) -> Iterator[Row | Drop]:
         if path.suffix.lower() in AUDIO_SUFFIXES
     )
     if not recordings:
-        raise DataError("holds no audio files; give a folder of audio + .txt", path=str(folder))
+        raise DataError(f"holds no audio files; {_WANTED}", path=str(folder))
+    if not any((folder / recording).with_suffix(".txt").exists() for recording in recordings):
+        raise DataError(f"holds audio but no .txt beside any of it; {_WANTED}", path=str(folder))
     for recording in recordings:
         yield _row(folder, recording)
 
@@ -31,7 +35,7 @@ def _row(folder: Path, recording: Path) -> Row | Drop:
     where = recording.as_posix()
     try:
         text = (folder / recording).with_suffix(".txt").read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return bad(where, "has no .txt beside it")
     except UnicodeDecodeError:
         return bad(where, "its .txt is not UTF-8")

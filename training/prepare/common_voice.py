@@ -68,8 +68,9 @@ def unpack(tarball: Path, scratch: Path) -> Path:
         with tarfile.open(tarball) as tar:
             tar.extractall(staging, filter="data")
     except (tarfile.TarError, EOFError) as error:
+        reason = str(error).partition("\n")[0].rstrip(":")
         raise DataError(
-            f"cannot be unpacked ({error}); download it again", path=str(tarball)
+            f"cannot be unpacked ({reason}); download it again", path=str(tarball)
         ) from error
     staging.rename(folder)
     return folder
@@ -107,8 +108,10 @@ def _row(
     path = record["path"]
     audio = path if Path(path).suffix.lower() in AUDIO_SUFFIXES else f"{path}.mp3"
     try:
-        up_votes, down_votes = (int(record.get(key) or 0) for key in ("up_votes", "down_votes"))
-    except ValueError:
+        up_votes, down_votes = (
+            int(float(record.get(key) or 0)) for key in ("up_votes", "down_votes")
+        )
+    except (ValueError, OverflowError):  # nan, inf
         return bad(where, "up_votes and down_votes must be whole numbers")
     return Row(
         id=clip_id(audio),

@@ -20,7 +20,7 @@ def read(path: Path) -> Iterator[Row | Drop]:
     Raises:
         DataError: `audio` or `text` is missing as a column.
     """
-    records = _jsonl(path) if path.suffix == ".jsonl" else _separated(path)
+    records = _jsonl(path) if path.suffix.lower() == ".jsonl" else _separated(path)
     for number, record in records:
         where = f"{path.name}:{number}"
         yield bad(where, record) if isinstance(record, str) else _row(where, record)
@@ -45,6 +45,7 @@ def _row(where: str, record: dict[str, Any]) -> Row | Drop:
         start_s, end_s = _seconds(record.get("start")), _seconds(record.get("end"))
     except ValueError:
         return bad(where, "start and end must be seconds, 0 or more")
+    speaker = record.get("speaker")
     if end_s is not None and end_s <= (start_s or 0):
         return bad(where, f"end ({end_s:g} s) must come after start ({start_s or 0:g} s)")
     return Row(
@@ -52,7 +53,7 @@ def _row(where: str, record: dict[str, Any]) -> Row | Drop:
         audio=audio,
         text=text,
         where=where,
-        speaker=str(record.get("speaker") or ""),
+        speaker="" if speaker is None else str(speaker),
         split=split,
         start_s=start_s,
         end_s=end_s,
@@ -85,17 +86,21 @@ def _jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
 def _json_object(line: bytes) -> dict[str, Any] | str:
     try:
         record = json.loads(line.decode("utf-8-sig"))
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are both one
+    except (ValueError, RecursionError) as error:  # a ValueError too: not UTF-8
         return f"not JSON: {error}"
     return record if isinstance(record, dict) else "not a JSON object"
 
 
 def _separated(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
     # As in Common Voice, a quote mark in a .tsv is part of the text; in a .csv it has to close.
-    form: dict[str, Any] = {"delimiter": ",", "strict": True}
-    if path.suffix == ".tsv":
+    form: dict[str, Any] = {"strict": True, "skipinitialspace": True}
+    if path.suffix.lower() == ".tsv":
         form = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        # Where the comma is the decimal sign, as in Swedish, spreadsheets write semicolons.
+        header = file.readline()
+        form.setdefault("delimiter", ";" if header.count(";") > header.count(",") else ",")
+        file.seek(0)
         reader = csv.DictReader(file, restkey="", **form)
         try:
             _require(path, dict.fromkeys(reader.fieldnames or ()))

@@ -11,7 +11,7 @@ from training.prepare.config import PrepareConfig
 from training.prepare.filters import ROW_FILTERS, SOUND_FILTERS, RowFilter, tokens_filter
 from training.prepare.parallel import Workers
 from training.prepare.report import Report
-from training.prepare.rows import Drop, Row
+from training.prepare.rows import Drop, Row, bad, defect
 from training.prepare.selection import SET_FILTERS, select
 from training.prepare.shards import to_json
 from training.prepare.sources import Source
@@ -82,6 +82,8 @@ def _counted(rows: Iterable[Row | Drop], report: Report) -> Iterator[Row]:
         report.n_rows += 1
         if isinstance(row, Drop):
             report.drop(row)
+        elif problem := defect(row):
+            report.drop(bad(row.where, problem))
         else:
             yield row
 

@@ -55,13 +55,22 @@ def bad(where: str, detail: str) -> Drop:
     return Drop(BAD, where, detail)
 
 
+def defect(row: Row) -> str:
+    """Say what no file and no tokenizer could take of a row, empty when all is well."""
+    for name, text in (("audio", row.audio), ("text", row.text), ("speaker", row.speaker)):
+        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            return f"{name} holds a character that is none (a zero or half a surrogate pair)"
+    return ""
+
+
 def clip_id(audio: str, start_s: float | None = None, end_s: float | None = None) -> str:
     """Make a name that is unique per clip and safe as a file name inside a tar.
 
     A dot would end the name for WebDataset readers. Where a character has to go, a hash of the
     original keeps names apart that become equal.
     """
-    stem = str(PurePosixPath(audio).with_suffix("")) if audio else ""
+    path = PurePosixPath(audio)
+    stem = str(path.with_suffix("")) if path.name else ""
     part = "" if start_s is None and end_s is None else f"-{_ms(start_s)}-{_ms(end_s)}"
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[-80:]
     if safe != stem:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from training.prepare.config import FilterConfig
 from training.prepare.labels import sentence_key
-from training.prepare.rows import Drop, Row, bad
+from training.prepare.rows import Drop, Row
 from training.prepare.splits import EVALUATION_SPLITS
 
 Ask = Callable[[Row], str]
@@ -107,6 +107,6 @@ def _with_own_id(row: Row, taken: dict[str, str]) -> Row | Drop:
     if taken.get(row.id, row.audio_sha256) != row.audio_sha256:
         row = dataclasses.replace(row, id=f"{row.id}-{row.audio_sha256[:8]}")
     if row.id in taken:
-        return bad(row.where, f"{row.audio} is listed twice")
+        return Drop("duplicate_audio", row.where, f"{row.audio} is listed twice")
     taken[row.id] = row.audio_sha256
     return row

@@ -24,8 +24,10 @@ from pydantic import ValidationError
 from services.contract.errors import DataError
 from training.prepare.archive import is_archive, unpack
 from training.prepare.manifest import MANIFEST_FILE, PreparedManifest, ShardEntry
+from training.storage import STORAGE_ERRORS
 
 SAMPLE_RATE = 16_000
+_UNREADABLE: tuple[type[Exception], ...] = (*STORAGE_ERRORS, ValueError)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -229,7 +231,7 @@ def _read(url: str, name: str, start: int | None = None, end: int | None = None)
     try:
         filesystem, root = fsspec.core.url_to_fs(url)
         data: bytes = filesystem.cat_file(f"{root}/{name}", start=start, end=end)
-    except (OSError, ValueError) as error:
+    except _UNREADABLE as error:
         raise DataError(
             "cannot be read; give a folder, URL or archive that `prepare` made",
             path=f"{url}/{name}",

@@ -36,7 +36,7 @@ def open_source(config: PrepareConfig, scratch: Path) -> Source:
 
 
 def _kind(source: Path) -> str:
-    if source.name.endswith((".tar.gz", ".tgz", ".tar")):
+    if source.name.lower().endswith((".tar.gz", ".tgz", ".tar")):
         return "common_voice"
     if source.is_file():
         return _kind_of_file(source)
@@ -48,9 +48,9 @@ def _kind(source: Path) -> str:
 
 
 def _kind_of_file(source: Path) -> str:
-    if source.suffix in _MANIFEST_SUFFIXES:
+    if source.suffix.lower() in _MANIFEST_SUFFIXES:
         return "manifest"
-    if source.suffix in tables.TABLE_SUFFIXES:
+    if source.suffix.lower() in tables.TABLE_SUFFIXES:
         return "table"
     raise DataError(
         "is no source this reads; give a folder, .tar.gz, .jsonl, .csv, .tsv, .parquet or .arrow",

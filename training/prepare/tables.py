@@ -25,7 +25,7 @@ _BATCH_ROWS = 64
 
 def table_files(folder: Path) -> list[Path]:
     """List parquet and arrow files below a folder, in order of path."""
-    return sorted(path for path in folder.rglob("*") if path.suffix in TABLE_SUFFIXES)
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in TABLE_SUFFIXES)
 
 
 def read(source: Path, scratch: Path) -> Iterator[Row | Drop]:
@@ -62,7 +62,7 @@ def _records(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _batches(file: Path) -> Iterator[Any]:
-    if file.suffix == ".parquet":
+    if file.suffix.lower() == ".parquet":
         with pyarrow.parquet.ParquetFile(file) as table:
             yield from table.iter_batches(batch_size=_BATCH_ROWS)
         return
@@ -84,10 +84,17 @@ def _arrow_batches(source: Any) -> Iterator[Any]:
 
 def _row(where: str, record: dict[str, Any], split: str, scratch: Path, root: Path) -> Row | Drop:
     audio, text = record["audio"], record["text"]
+    if isinstance(audio, str):
+        audio = {"path": audio}
     if not isinstance(audio, dict) or not (audio.get("bytes") or audio.get("path")):
-        return bad(where, "audio must be a struct of bytes and path")
+        return bad(where, "audio must be a path, or a struct of bytes and path")
     if not isinstance(text, str):
-        return bad(where, "the text is empty")
+        return bad(where, "the text must be a string")
+    try:
+        up_votes, down_votes = (int(record.get(key) or 0) for key in ("up_votes", "down_votes"))
+    except (ValueError, OverflowError):  # nan, inf
+        return bad(where, "up_votes and down_votes must be whole numbers")
+    speaker = record["speaker"]
     path = audio.get("path") or ""
     if audio.get("bytes"):
         file = _store(audio["bytes"], where, path, scratch)
@@ -98,11 +105,11 @@ def _row(where: str, record: dict[str, Any], split: str, scratch: Path, root: Pa
         audio=file,
         text=text,
         where=where,
-        speaker=str(record["speaker"] or ""),
+        speaker="" if speaker is None else str(speaker),
         split=split,
         domain=record.get("sentence_domain") or "",
-        up_votes=int(record.get("up_votes") or 0),
-        down_votes=int(record.get("down_votes") or 0),
+        up_votes=up_votes,
+        down_votes=down_votes,
     )
 
 

@@ -22,6 +22,7 @@ from services.contract.errors import DataError, OutputError
 from training.prepare.manifest import MANIFEST_FILE, PreparedManifest, ShardEntry
 from training.prepare.rows import Drop
 from training.prepare.shards import write_synced
+from training.storage import STORAGE_ERRORS
 
 _PARTIAL = ".partial"
 
@@ -162,9 +163,10 @@ def writing(out_url: str) -> Iterator[None]:
     """Turn a failure to write into an error that says what to do."""
     try:
         yield
-    except OSError as error:
+    except STORAGE_ERRORS as error:
+        reason = getattr(error, "strerror", None) or error
         raise OutputError(
-            f"{out_url} cannot be written: {error.strerror or error}; make room or choose another"
+            f"{out_url} cannot be written: {reason}; make room or choose another"
             " place and run again: it continues where it stopped"
         ) from error
 

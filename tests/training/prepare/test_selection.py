@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from training.prepare.config import FilterConfig, SplitConfig
 from training.prepare.rows import Drop, Row
 from training.prepare.selection import select
@@ -89,7 +91,7 @@ def test_two_files_with_one_name_get_ids_of_their_own() -> None:
 def test_file_listed_twice_in_test_is_told() -> None:
     first = row(1, "test")
     again = Row(**{**vars_of(first), "where": "test.tsv:9"})
-    assert outcome([first, again]) == (["clip1"], {"test.tsv:9": "bad"})
+    assert outcome([first, again]) == (["clip1"], {"test.tsv:9": "duplicate_audio"})
 
 
 def unsplit(n_rows: int, n_speakers: int) -> list[Row]:
@@ -118,6 +120,18 @@ def test_drawn_splits_stay_when_rows_are_added_or_moved() -> None:
 def test_few_speakers_are_split_by_sentence() -> None:
     splits = {split for _, split in assign(unsplit(300, 1), SplitConfig())}
     assert splits == {"train", "dev", "test"}
+
+
+@pytest.mark.parametrize("n_rows", [3, 4, 12])
+def test_no_split_of_a_small_corpus_is_empty(n_rows: int) -> None:
+    drawn = [split for _, split in assign(unsplit(n_rows, 1), SplitConfig())]
+    assert set(drawn) == {"train", "dev", "test"}
+    drawn = [split for _, split in assign(unsplit(n_rows, 1), SplitConfig(test_share=0))]
+    assert set(drawn) == {"train", "dev"}
+
+
+def test_one_clip_is_for_training() -> None:
+    assert [split for _, split in assign(unsplit(1, 1), SplitConfig())] == ["train"]
 
 
 def test_released_splits_stay() -> None:

@@ -200,6 +200,32 @@ def test_csv_lines_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     }
 
 
+def test_spreadsheet_with_semicolons_or_spaces_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.CSV").write_text('\ufeffaudio;text\r\na.wav;"Ja; nej, kanske."\r\n')
+    (tmp_path / "b.csv").write_text('audio, text\na.wav, "Ja, nej."\n')
+    assert [row.text for row in rows_of(tmp_path / "a.CSV", tmp_path)] == ["Ja; nej, kanske."]
+    assert [row.text for row in rows_of(tmp_path / "b.csv", tmp_path)] == ["Ja, nej."]
+
+
+def test_rows_that_no_file_or_tokenizer_could_take_are_named(
+    spoken: tuple[Spoken, ...], tmp_path: Path
+) -> None:
+    lines = [
+        json.dumps({"audio": str(spoken[0].path), "text": spoken[0].text}),
+        '{"audio": "a\\u0000.wav", "text": "x"}',
+        '{"audio": "a.wav", "text": "half \\ud800"}',
+        '{"audio": ".", "text": "x"}',
+        "[" * 100_000,
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    config = PrepareConfig(source=tmp_path / "a.jsonl", workers=1, max_bad_share=1)
+    assert prepare(config, str(tmp_path / "out")).splits["train"].n_clips == 1
+    bad = json.loads((tmp_path / "out" / "report.json").read_text())["dropped"]["bad"]
+    assert sorted(each["where"] for each in bad["examples"]) == [
+        f"a.jsonl:{number}" for number in range(2, 6)
+    ]
+
+
 def test_quote_that_never_closes_does_not_swallow_rows(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text('audio\ttext\na.wav\t"Öppet\nb.wav\tNästa\n')
     assert [row.text for row in rows_of(tmp_path / "a.tsv", tmp_path)] == ['"Öppet', "Nästa"]
@@ -281,6 +307,29 @@ def test_table_without_a_column_or_damaged(tmp_path: Path) -> None:
         rows_of(tmp_path / "a.parquet", tmp_path)
 
 
+def test_table_may_name_files_and_have_odd_votes(tmp_path: Path) -> None:
+    columns = {"audio": ["a.wav", "b.wav"], "text": ["x", "y"], "speaker_id": [0, 1]}
+    table = pyarrow.table({**columns, "up_votes": [2.0, float("nan")]})
+    write_table(table, tmp_path / "a.parquet")
+    (row,), bad = parted(tables.read(tmp_path / "a.parquet", tmp_path))
+    assert (row.audio, row.speaker, row.up_votes) == (str(tmp_path / "a.wav"), "0", 2)
+    assert bad == {"a.parquet:1": "up_votes and down_votes must be whole numbers"}
+
+
+def test_folder_without_any_text_says_what_is_wanted(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp3").touch()
+    with pytest.raises(DataError, match="no .txt beside any of it; .*train.tsv and clips/"):
+        rows_of(tmp_path, tmp_path)
+
+
+def test_download_that_is_no_tarball_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "cv.tar.gz").write_text("<html>log in</html>")
+    with pytest.raises(DataError, match=r"cannot be unpacked \(.*\); download it again") as told:
+        rows_of(tmp_path / "cv.tar.gz", tmp_path)
+    assert "\n" not in told.value.message
+
+
 def test_table_rows_without_audio_or_text_are_named(tmp_path: Path) -> None:
     kind = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
     audio = pyarrow.array([None, {"bytes": b"x", "path": "a.mp3"}], kind)
@@ -289,8 +338,8 @@ def test_table_rows_without_audio_or_text_are_named(tmp_path: Path) -> None:
     rows, bad = parted(tables.read(tmp_path / "a.parquet", tmp_path))
     assert not rows
     assert bad == {
-        "a.parquet:0": "audio must be a struct of bytes and path",
-        "a.parquet:1": "the text is empty",
+        "a.parquet:0": "audio must be a path, or a struct of bytes and path",
+        "a.parquet:1": "the text must be a string",
     }
 
 
