@@ -18,13 +18,19 @@ _CHECKPOINT_MARKS = ("model.safetensors", "model.safetensors.index.json")
 
 @contextmanager
 def open_model(
-    model: str, quantization: Quantization, *, models_dir: Path = Path("data/models")
+    model: str,
+    quantization: Quantization,
+    scratch_dir: Path,
+    *,
+    models_dir: Path = Path("data/models"),
 ) -> Iterator[tuple[ModelBundle, str]]:
     """Make a model ready for CTranslate2, for as long as the context lasts.
 
     Args:
         model: path of a bundle or checkpoint, `demo`, deployed name, or hub id of either kind.
         quantization: how a checkpoint is converted.
+        scratch_dir: existing folder with room for the converted weights; a container's /tmp, which
+            is memory, may have none.
         models_dir: where deployed models are.
     Yields:
         the bundle and the sha256 of its weights; those of the checkpoint if it was one.
@@ -38,7 +44,7 @@ def open_model(
         yield bundle, file_sha256(bundle.path / "model.bin")
         return
     check_checkpoint(checkpoint)
-    with tempfile.TemporaryDirectory(prefix="whisper-sv-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=".converted-", dir=scratch_dir) as scratch:
         converted = Path(scratch) / checkpoint.resolve().name
         write_weights(checkpoint, converted, quantization)
         yield read(converted, plain_id=model), weights_sha256(checkpoint)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import ctranslate2
 
-from services.contract.errors import DataError
+from services.contract.errors import DataError, OutputError
 from services.contract.model_bundle import ModelBundle
 from training.evaluate.config import Context, EvaluateConfig
 from training.evaluate.decode import Decoder
@@ -53,10 +53,11 @@ def evaluate(
     Raises:
         ConfigError: the corpus lacks a split.
         ModelBundleError, CheckpointError, TokenizerError: the model cannot be used.
-        DataError: the report cannot be written.
+        DataError, OutputError: the report cannot be written.
     """
     clips = {split: select_clips(corpus, split, config.max_clips) for split in config.splits}
-    with open_model(model, config.quantization) as (bundle, model_sha256):
+    _make(out_dir)
+    with open_model(model, config.quantization, out_dir) as (bundle, model_sha256):
         measured = _measure(config, bundle, corpus, clips)
         long_form = _long_form(config, bundle, corpus, clips, measured)
         report = EvaluationReport(
@@ -140,9 +141,18 @@ def _device(config: EvaluateConfig) -> str:
     return "cuda" if on_gpu else f"cpu {platform.machine()}, {config.threads or 'all'} threads"
 
 
-def _write(report: EvaluationReport, measured: Measured, out_dir: Path) -> None:
+def _make(out_dir: Path) -> None:
+    """Make the folder first: better to fail now than after hours of decoding."""
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{out_dir} cannot be written: {error.strerror}; choose another work_dir"
+        ) from error
+
+
+def _write(report: EvaluationReport, measured: Measured, out_dir: Path) -> None:
+    try:
         for (split, context), (_, utterances) in measured.items():
             lines = "".join(utterance.model_dump_json() + "\n" for utterance in utterances)
             _utterances_file(out_dir, split, context).write_text(lines, encoding="utf-8")

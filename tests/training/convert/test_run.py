@@ -7,6 +7,8 @@ from typing import Any
 import faster_whisper
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from services.contract.errors import (
     CheckpointError,
@@ -21,6 +23,7 @@ from tests.training.small_corpus import write_corpus
 from training.convert import run
 from training.convert.bundle_checks import check_converted
 from training.convert.config import ConvertConfig
+from training.convert.parity import check_parity, synthetic_recordings
 from training.convert.run import convert
 from training.convert.weights import write_weights
 from training.evaluate.config import EvaluateConfig
@@ -198,8 +201,28 @@ def test_conversion_of_other_weights_fails_parity(
         convert(CONFIG, checkpoint, None, tmp_path / "bundle")
 
 
+def test_equal_scores_are_no_difference_and_other_scores_are(
+    tmp_path: Path, tiny_checkpoint_dir: Path
+) -> None:
+    """Equal rows are what a compact vocabulary leaves for all tokens that it did not train."""
+    folders = {"tied": torch.randn(1, 64), "untied": torch.randn(50257, 64)}
+    for name, rows in folders.items():
+        shutil.copytree(tiny_checkpoint_dir, tmp_path / name)
+        weights = load_file(tmp_path / name / "model.safetensors")
+        weights["model.decoder.embed_tokens.weight"][:50257] = rows
+        save_file(weights, tmp_path / name / "model.safetensors", metadata={"format": "pt"})
+    write_weights(tmp_path / "tied", tmp_path / "converted", "float32")
+    noise = synthetic_recordings()[:1]
+    check_parity(tmp_path / "tied", tmp_path / "converted", noise, "sv")
+    with pytest.raises(ModelBundleError, match="tokens: only"):
+        check_parity(tmp_path / "untied", tmp_path / "converted", noise, "sv")
+
+
 def test_manifest_carries_results_and_short_context_only_with_proof(
-    checkpoint: Path, tmp_path: Path
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     _edit(checkpoint / "training.json", lambda c: c.update(short_context=True))
     corpus = write_corpus(tmp_path / "corpus", {"dev": [(SENTENCE, 2.0, ""), ("Nej.", 1.0, "")]})
@@ -207,6 +230,10 @@ def test_manifest_carries_results_and_short_context_only_with_proof(
         splits=("dev",), quantization="int8", long_form_minutes=0, device="cpu"
     )
     report = evaluate(options, str(checkpoint), corpus, tmp_path / "report")
+    assert not read(convert(CONFIG, checkpoint, corpus, tmp_path / "few", report)).short_context
+    assert "short context is not allowed" in caplog.text and "2 clips with 4 words" in caplog.text
+    monkeypatch.setattr("training.evaluate.report.SHORT_CONTEXT_MIN_CLIPS", 2)
+    monkeypatch.setattr("training.evaluate.report.SHORT_CONTEXT_MIN_WORDS", 4)
     bundle = read(convert(CONFIG, checkpoint, corpus, tmp_path / "bundle", report))
     assert bundle.short_context
     assert bundle.manifest is not None
