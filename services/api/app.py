@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from anyio import to_thread
 from fastapi import FastAPI
 from redis import Redis
+from starlette.middleware.cors import CORSMiddleware
 
 from services.api import (
     batches,
@@ -36,6 +37,16 @@ from services.contract.settings import ApiSettings
 VERSION = "0.1.0"
 #: Calls to Redis and the store run in threads; each is short.
 N_THREADS = 64
+#: What scripts of other origins may read of an answer beside its body.
+EXPOSED_HEADERS = (
+    "Location",
+    "Retry-After",
+    "Idempotency-Replayed",
+    "x-request-id",
+    "x-should-retry",
+    "x-job-id",
+    "x-ignored-fields",
+)
 
 
 def create_app(settings: ApiSettings, *, redis: Redis | None = None) -> FastAPI:
@@ -63,8 +74,22 @@ def create_app(settings: ApiSettings, *, redis: Redis | None = None) -> FastAPI:
     pages.install(app)
     error_handlers.install(app)
     app.add_middleware(UnreadBodies)
+    allow_pages_elsewhere(app, settings.cors_origins)
     app.add_middleware(RequestIds, metrics=service.metrics)
     return app
+
+
+def allow_pages_elsewhere(app: FastAPI, origins: str) -> None:
+    """Let web pages of other origins call the API from a browser, if any are named."""
+    named = [origin.strip() for origin in origins.split(",") if origin.strip()]
+    if named:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=named,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=("*",),
+            expose_headers=EXPOSED_HEADERS,
+        )
 
 
 def build(settings: ApiSettings, redis: Redis) -> Service:

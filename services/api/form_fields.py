@@ -1,7 +1,7 @@
 """From the names and texts of a form (or query) to one value per field.
 
-Liberal, since clients differ: `name`, `name[]` and `name[sub]` are read, lists may also be JSON or
-separated by commas, and an empty value means "not given".
+Liberal, since clients differ: `name`, `name[]`, `name[0]` and `name[sub]` are read, lists may also
+be JSON or separated by commas, and an empty value means "not given".
 """
 
 import json
@@ -27,7 +27,7 @@ def gather(pairs: Pairs, list_fields: Collection[str]) -> dict[str, Any]:
         base, sub = split_name(name)
         if not value.strip():
             continue
-        if sub:
+        if sub and not (base in list_fields and sub.isdigit()):
             inner = fields.get(base)
             fields[base] = {**(inner if isinstance(inner, dict) else {}), sub: value}
         elif base in list_fields:

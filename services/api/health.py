@@ -12,12 +12,14 @@ from services.contract.redis_client import redis_errors
 router = APIRouter(tags=["Operations"])
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def alive() -> dict[str, str]:
     """Say that the process answers; nothing else is asked."""
     return {"status": "ok"}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"description": "A part does not answer."}})
 async def ready(service: Parts) -> Response:
     """Say whether uploads would work: Redis, the audio store, and a worker if one is required."""
@@ -27,6 +29,7 @@ async def ready(service: Parts) -> Response:
     return JSONResponse(body, status_code=200 if is_ready else 503)
 
 
+@router.head("/metrics", include_in_schema=False)
 @router.get("/metrics")
 def metrics(service: Parts) -> Response:
     """Return all figures in Prometheus' text format."""

@@ -57,6 +57,7 @@ def list_jobs(
     return JobList(data=data, has_more=more, next_cursor=page.next_cursor)
 
 
+@router.head("/{job_id}", include_in_schema=False)
 @router.get("/{job_id}", response_model=JobView, **openapi.errors(401, 404))
 def get(job_id: str, service: Parts, owner: Owner) -> JobView:
     """Return one job, with its place in the queue and how long it will take."""

@@ -39,6 +39,7 @@ class ModelList(View):
     data: list[ModelView]
 
 
+@router.head("", include_in_schema=False)
 @router.get("", response_model=ModelList, **openapi.errors(401))
 def list_models(service: Parts, owner: Owner) -> ModelList:
     """List what is served."""
@@ -46,6 +47,7 @@ def list_models(service: Parts, owner: Owner) -> ModelList:
     return ModelList(data=[model_view(model, model.id)])
 
 
+@router.head("/{model_id:path}", include_in_schema=False)
 @router.get("/{model_id:path}", response_model=ModelView, **openapi.errors(401, 404))
 def get(model_id: str, service: Parts, owner: Owner) -> ModelView:
     """Return one model by its id, its name, or one of OpenAI's names."""

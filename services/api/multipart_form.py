@@ -6,6 +6,7 @@ memory is bounded.
 
 import re
 import unicodedata
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -17,6 +18,8 @@ MAX_FIELDS = 200
 MAX_FIELD_BYTES = 64 * 1024
 MAX_ALL_FIELDS_BYTES = 256 * 1024
 MAX_FILENAME_CHARS = 200
+#: How older clients write a name that is not ASCII; forms should not have it (RFC 7578 4.2).
+_ENCODED_FILENAME = re.compile(r"filename\*=utf-8'[^']*'(?P<name>[^;\s]+)", re.IGNORECASE)
 
 
 class MultipartForm:
@@ -113,7 +116,9 @@ class MultipartForm:
         name = decoded(attributes[b"name"], "A field name")
         self._in_file = name == FILE_FIELD
         if self._in_file:
-            self._begin_file(attributes.get(b"filename", b""))
+            encoded = _ENCODED_FILENAME.search(disposition)
+            fallback = unquote_to_bytes(encoded["name"]) if encoded else b""
+            self._begin_file(attributes.get(b"filename", fallback))
         elif b"filename" in attributes:
             raise InvalidRequestError("Only the part named file may be a file.", param=name[:100])
         else:

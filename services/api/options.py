@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from services.api.form_fields import Pairs, gather, json_object, split_name
 from services.api.languages import code_of
@@ -31,6 +31,10 @@ LIST_FIELDS = frozenset({"languages", "keywords", "timestamp_granularities", "in
 #: faster-whisper's names for two of OpenAI's fields.
 ALIASES = {"initial_prompt": "prompt", "hotwords": "keywords"}
 WITH_WORDS = ("verbose_json", "srt", "vtt")
+#: What clients of other servers write for "find it out", or by mistake for "not given".
+NO_LANGUAGE = ("auto", "null", "none", "undefined")
+#: Names of dots alone mean folders in addresses.
+BATCH_NAME = r"^\.*[\w@:+ -][\w.@:+ -]*$"
 #: Fields that are called the same in a request and in the options.
 SAME_IN_BOTH = (
     "temperature",
@@ -49,6 +53,11 @@ SAME_IN_BOTH = (
 VAD_NAMES = {"silence_duration_ms": "min_silence_duration_ms", "prefix_padding_ms": "speech_pad_ms"}
 
 
+def _lowered(given: object) -> object:
+    """Return a text in lower case."""
+    return given.strip().lower() if isinstance(given, str) else given
+
+
 class OptionFields(BaseModel):
     """What every transcribing request may say."""
 
@@ -57,9 +66,9 @@ class OptionFields(BaseModel):
     model: str | None = None
     """Id or name of the served model, or an alias such as `whisper-1`."""
     language: str | None = None
-    """Spoken language: `sv`, `sv-SE` or `swedish`. Without it the language is detected."""
+    """Spoken language: `sv`, `sv-SE` or `swedish`. Without it, or with `auto`, it is detected."""
     languages: list[str] = []
-    """Candidates for detection."""
+    """Candidates for detection; those that the model does not know are passed over."""
     prompt: str | None = None
     """Text that comes before, for style and names; given to every window."""
     keywords: list[str] = []
@@ -96,7 +105,7 @@ class OptionFields(BaseModel):
 class TranscriptionFields(OptionFields):
     """What POST /v1/audio/transcriptions and /v1/audio/translations read beside the file."""
 
-    response_format: TranscriptFormat = "json"
+    response_format: Annotated[TranscriptFormat, BeforeValidator(_lowered)] = "json"
     """json, verbose_json, text, srt, vtt or tsv."""
     stream: bool = False
     """Answer with server-sent events as the text comes."""
@@ -116,7 +125,7 @@ class JobFields(OptionFields):
     """`translate` gives English text, if the model can."""
     word_timestamps: bool = False
     """Same as timestamp_granularities with `word`."""
-    batch: Annotated[str, Field(pattern=r"^[\w.@:+ -]{1,100}$")] | None = None
+    batch: Annotated[str, Field(pattern=BATCH_NAME, max_length=100)] | None = None
     """A name that jobs share; see /v1/batches."""
     priority: Lane | None = None
     """`interactive` or `bulk`; by default short recordings without a batch are interactive."""
@@ -168,8 +177,8 @@ def to_options(fields: OptionFields, task: Task, served: ServedModel) -> Transcr
             )
     return TranscriptionOptions(
         task=task,
-        language=fields.language and _language(fields.language, "language", served),
-        languages=tuple(_language(given, "languages", served) for given in fields.languages),
+        language=_language(fields.language, served),
+        languages=_languages(fields.languages, served),
         initial_prompt=fields.prompt,
         hotwords=hotwords,
         word_timestamps=fields.wants_words,
@@ -196,15 +205,35 @@ def _own_name(name: str) -> str:
     return f"{own}[{sub}]" if sub else own
 
 
-def _language(given: str, param: str, served: ServedModel) -> str:
+def _language(given: str | None, served: ServedModel) -> str | None:
+    if given is None or given.strip().lower() in NO_LANGUAGE:
+        return None
     code = code_of(given)
-    if code is None or (served.languages and code not in served.languages):
-        known = ", ".join(served.languages) or "ISO-639-1 codes such as sv, en, de"
-        raise UnsupportedLanguageError(
-            f"{_shown(given)} is not a language of the model {served.id}; it knows {known}.",
-            param=param,
-        )
+    if code is None or not _knows(served, code):
+        raise _unsupported(given, "language", served)
     return code
+
+
+def _languages(given: list[str], served: ServedModel) -> tuple[str, ...]:
+    """Return the candidates among which the model can choose; not one of several is an error."""
+    codes = {name: code_of(name) for name in given}
+    known = tuple(code for code in codes.values() if code is not None and _knows(served, code))
+    for name, code in codes.items():
+        if code is None or not known:
+            raise _unsupported(name, "languages", served)
+    return known
+
+
+def _knows(served: ServedModel, code: str) -> bool:
+    return not served.languages or code in served.languages
+
+
+def _unsupported(given: str, param: str, served: ServedModel) -> UnsupportedLanguageError:
+    known = ", ".join(served.languages) or "ISO-639-1 codes such as sv, en, de"
+    return UnsupportedLanguageError(
+        f"{_shown(given)} is not a language of the model {served.id}; it knows {known}.",
+        param=param,
+    )
 
 
 def _vad_options(fields: OptionFields) -> VadOptions:

@@ -35,12 +35,14 @@ HEADERS = {
 router = APIRouter(include_in_schema=False)
 
 
+@router.head("/", include_in_schema=False)
 @router.get("/")
 def index() -> FileResponse:
     """Return the page."""
     return FileResponse(PAGE / "index.html", headers=HEADERS)
 
 
+@router.head("/favicon.ico", include_in_schema=False)
 @router.get("/favicon.ico")
 def icon() -> FileResponse:
     """Return the icon that browsers ask for unasked."""

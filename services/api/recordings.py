@@ -10,7 +10,7 @@ from services.contract.audio_store import AudioStore
 from services.contract.schema import AudioRef
 
 BLOCK_BYTES = 256 * 1024
-_RANGE = re.compile(r"^bytes=(?P<first>\d{0,18})-(?P<last>\d{0,18})$", re.ASCII)
+_RANGE = re.compile(r"^bytes=(?=.*\d)(?P<first>\d{0,18})-(?P<last>\d{0,18})$", re.ASCII)
 
 
 def recording_response(store: AudioStore, audio: AudioRef, asked: str | None) -> Response:
@@ -35,7 +35,8 @@ def recording_response(store: AudioStore, audio: AudioRef, asked: str | None) ->
         headers["Content-Range"] = f"bytes */{size}"
         return Response(status_code=416, headers=headers)
     headers["Content-Length"] = str(len(wanted))
-    is_part = len(wanted) < size
+    # Players ask for "0-" to learn whether they can seek: 206 says yes, however much it is.
+    is_part = _RANGE.match(asked or "") is not None
     if is_part:
         headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
     return StreamingResponse(
@@ -52,7 +53,7 @@ def byte_range(asked: str | None, size: int) -> range | None:
     Several ranges at once, or units that are not bytes, give the whole, as HTTP allows.
     """
     match = _RANGE.match(asked or "")
-    if match is None or (not match["first"] and not match["last"]):
+    if match is None:
         return range(size)
     if not match["first"]:
         found = range(max(0, size - int(match["last"])), size)

@@ -89,6 +89,8 @@ def body_of(request: Request, *, allow_raw: bool) -> Body:
     """
     content_type = request.headers.get("content-type", "")
     plain = content_type.split(";")[0].strip().lower()
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaTypeError("Send the body as it is, without a Content-Encoding.")
     if plain == "multipart/form-data":
         return MultipartForm(content_type)
     if allow_raw and _RAW_TYPES.match(plain):

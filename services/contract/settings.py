@@ -16,6 +16,8 @@ from services.contract.errors import SettingsError
 
 PREFIX = "STT_"
 GIB = 1024**3
+#: Empty, `*`, or origins as browsers send them: no path, no slash at the end.
+CORS_ORIGINS = r"^(\*|(https?://[^/,\s]+(\s*,\s*https?://[^/,\s]+)*)?)$"
 
 
 class CommonSettings(BaseModel):
@@ -57,6 +59,9 @@ class ApiSettings(CommonSettings):
     """Comma-separated `name:sha256-of-key`, as `whisper-sv key` makes; empty accepts everybody."""
     allow_no_keys: bool = False
     """Serve a public address without keys, behind a proxy that checks callers, say."""
+    cors_origins: Annotated[str, Field(pattern=CORS_ORIGINS)] = ""
+    """Comma-separated origins (`https://app.example.org`) of web pages elsewhere that may call the
+    API from a browser; `*` is any."""
     max_upload_bytes: Annotated[int, Field(ge=1024)] = 2 * GIB
     """Largest upload."""
     upload_idle_timeout_s: Annotated[float, Field(gt=0)] = 30.0

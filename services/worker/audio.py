@@ -8,6 +8,7 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
@@ -90,10 +91,17 @@ def _open(source: Source) -> InputContainer:
             "wav, flac, mp3, m4a, ogg, opus, webm and mp4 are among those that can"
         ) from error
     assert isinstance(container, InputContainer)
-    if container.streams.best("audio") is None:
+    if not container.streams.audio:
         container.close()
         raise UnsupportedAudioError("the file has no audio track")
     return container
+
+
+def _stream(container: InputContainer) -> AudioStream:
+    """Return the track that a player would choose: the one that the file calls its default."""
+    stream = container.streams.best("audio")
+    assert isinstance(stream, AudioStream)
+    return stream
 
 
 def _is_empty(source: Source) -> bool:
@@ -125,7 +133,7 @@ def _resampled(container: InputContainer) -> Iterator[AudioFrame]:
 
 def _frames(container: InputContainer) -> Iterator[AudioFrame]:
     n_good = n_bad = 0
-    packets = container.demux(container.streams.best("audio"))
+    packets = container.demux(_stream(container))
     while True:
         try:
             packet = next(packets, None)

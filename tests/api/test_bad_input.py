@@ -251,6 +251,17 @@ def test_hostile_file_names_are_cleaned(api: RunningApi, name: str) -> None:
     assert all(len(stored) == 32 for stored in api.stored())
 
 
+def test_names_in_the_encoding_of_older_clients_are_read(api: RunningApi) -> None:
+    """The library requests writes names so that are not ASCII."""
+    head = b"--b\r\nContent-Disposition: form-data; name=file; filename*=utf-8''m%C3%B6te%2Fa.wav"
+    body = head + b"\r\n\r\n" + wav(0.1) + b"\r\n--b--\r\n"
+    with api.client() as http:
+        content_type = {"content-type": "multipart/form-data; boundary=b"}
+        answer = http.post("/v1/jobs", content=body, headers=content_type)
+        assert answer.json()["audio"]["filename"] == "a.wav"
+        http.delete(answer.headers["location"])
+
+
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", ""])
 def test_wrong_content_types_are_refused(
@@ -258,6 +269,14 @@ def test_wrong_content_types_are_refused(
 ) -> None:
     answer = client.post(route, content=b"{}", headers={"content-type": content_type})
     require_error(answer, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_compressed_bodies_are_refused(client: httpx.Client, route: str) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=b", "content-encoding": "gzip"}
+    answer = client.post(route, content=b"\x1f\x8b", headers=headers)
+    require_error(answer, 415, "unsupported_media_type")
+    assert "Content-Encoding" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("route", ROUTES)

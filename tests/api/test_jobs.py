@@ -150,6 +150,12 @@ def test_ranges_of_the_recording_are_served(client: httpx.Client) -> None:
     assert client.get(here, headers={"range": "bytes=-10"}).content == body[-10:]
     assert client.get(here, headers={"range": f"bytes={len(body)}-"}).status_code == 416
     assert client.get(here, headers={"range": "lines=1-2"}).status_code == 200
+    for whole in ("bytes=0-", f"bytes=0-{10**9}", f"bytes=-{10**9}"):
+        answer = client.get(here, headers={"range": whole})
+        assert answer.status_code == 206, "a player takes 200 for: cannot seek"
+        assert answer.headers["content-range"] == f"bytes 0-{len(body) - 1}/{len(body)}"
+        assert answer.content == body
+    assert client.get(here, headers={"range": "bytes=-"}).status_code == 200
 
 
 def test_a_hostile_content_type_is_not_served(client: httpx.Client) -> None:

@@ -48,6 +48,7 @@ def test_nothing_given_is_the_default() -> None:
         [("languages", "sv,en")],
         [("languages", '["sv", "en"]')],
         [("languages", "swedish, EN-gb")],
+        [("languages[0]", "sv"), ("languages[1]", "en")],
     ],
 )
 def test_lists_have_many_spellings(pairs: list[tuple[str, str]]) -> None:
@@ -167,3 +168,42 @@ def test_a_field_and_its_parts_do_not_mix() -> None:
     }
     with pytest.raises(InvalidOptionsError):
         options(("vad", "x"))
+
+
+@pytest.mark.parametrize("given", ["auto", "Auto", "null", "undefined", "none"])
+def test_no_language_has_many_spellings(given: str) -> None:
+    assert options(("language", given)).language is None
+
+
+def test_candidates_that_the_model_does_not_know_are_passed_over() -> None:
+    swedish = replace(SERVED, languages=("sv",))
+    fields = parse(JobFields, [("languages", "en,sv")])
+    assert to_options(fields, "transcribe", swedish).languages == ("sv",)
+    for several in ("en,de", "sv,xx"):
+        with pytest.raises(UnsupportedLanguageError):
+            to_options(parse(JobFields, [("languages", several)]), "transcribe", swedish)
+
+
+@pytest.mark.parametrize("given", ["TEXT", " Text "])
+def test_formats_are_read_in_any_case(given: str) -> None:
+    assert parse(TranscriptionFields, [("response_format", given)]).response_format == "text"
+
+
+def test_a_format_that_is_no_text_is_refused() -> None:
+    with pytest.raises(InvalidOptionsError):
+        parse(TranscriptionFields, [("response_format[x]", "text")])
+
+
+@pytest.mark.parametrize("name", ["..", ".", "x" * 101, "a/b", "", "..."])
+def test_batch_names_can_be_asked_for(name: str) -> None:
+    """A name of dots is a folder to every client that cleans addresses."""
+    if not name:
+        assert parse(JobFields, [("batch", name)]).batch is None
+        return
+    with pytest.raises(InvalidOptionsError):
+        parse(JobFields, [("batch", name)])
+
+
+@pytest.mark.parametrize("name", ["måndag", "v1.2", "..a", "a b", "x" * 100])
+def test_ordinary_batch_names_are_taken(name: str) -> None:
+    assert parse(JobFields, [("batch", name)]).batch == name

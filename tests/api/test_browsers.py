@@ -1,0 +1,69 @@
+"""What monitors and web pages of other origins do: HEAD requests and CORS."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.contract.errors import SettingsError
+from services.contract.settings import ApiSettings, load
+from tests.api.recordings import wav
+from tests.api.running_api import RunningApi
+
+PAGE = "https://app.example.org"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/readyz", "/metrics", "/v1/models", "/v1/models/whisper-1"]
+)
+def test_monitors_ask_with_head(client: httpx.Client, path: str) -> None:
+    answer = client.head(path)
+    assert answer.status_code == 200
+    assert answer.content == b""
+    assert answer.headers["content-type"] == client.get(path).headers["content-type"]
+
+
+def preflight(client: httpx.Client, origin: str = PAGE) -> httpx.Response:
+    asked = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    return client.options("/v1/jobs", headers={"Origin": origin, **asked})
+
+
+def test_pages_elsewhere_may_not_call_unless_they_are_named(client: httpx.Client) -> None:
+    assert preflight(client).status_code == 405
+    answer = client.get("/v1/models", headers={"Origin": PAGE})
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_named_page_may_call_and_read(redis_url: str, tmp_path: Path) -> None:
+    with (
+        RunningApi(redis_url, tmp_path, cors_origins=f"http://localhost:3000, {PAGE}") as running,
+        running.client() as client,
+    ):
+        answer = preflight(client)
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == PAGE
+        assert "authorization" in answer.headers["access-control-allow-headers"]
+        assert preflight(client, "https://evil.example.org").status_code == 400
+        files = {"file": ("a.wav", wav(0.1))}
+        answer = client.post("/v1/jobs", files=files, headers={"Origin": PAGE})
+        assert answer.status_code == 202
+        assert answer.headers["access-control-allow-origin"] == PAGE
+        assert "Location" in answer.headers["access-control-expose-headers"]
+        refused = client.post("/v1/jobs", content=b"x", headers={"Origin": PAGE})
+        assert refused.headers["access-control-allow-origin"] == PAGE
+
+
+@pytest.mark.parametrize(
+    "given", ["app.example.org", "https://a.org/", "https://a.org,*", "https://a b"]
+)
+def test_origins_that_no_browser_sends_are_refused(given: str) -> None:
+    with pytest.raises(SettingsError, match="STT_CORS_ORIGINS"):
+        load(ApiSettings, {"STT_CORS_ORIGINS": given})
+
+
+@pytest.mark.parametrize("given", ["*", PAGE, f"{PAGE},http://localhost:3000"])
+def test_origins_are_taken(given: str) -> None:
+    assert load(ApiSettings, {"STT_CORS_ORIGINS": given}).cors_origins == given
