@@ -126,8 +126,7 @@ def submit(service: Service, job: Job) -> Accepted:
     """Record a job and put it into the queue. Sync: call it in a thread."""
     service.metrics.accepted(job.id, job.lane.value, job.audio.n_bytes, job.audio.duration)
     try:
-        service.jobs.create(job)
-        service.queue.enqueue(job)
+        service.jobs.create(job, service.queue.entry(job))
     except SttError:
         service.metrics.forget(job.id)
         raise
@@ -165,13 +164,13 @@ def submit_once(
         )
     service.metrics.accepted(job.id, job.lane.value, job.audio.n_bytes, job.audio.duration)
     try:
-        earlier = service.jobs.create_once(job, idempotency_key, fingerprint(job))
-        if earlier is None:
-            service.queue.enqueue(job)
-            return Accepted(job, is_new=True)
+        entry = service.queue.entry(job)
+        earlier = service.jobs.create_once(job, idempotency_key, fingerprint(job), entry)
     except SttError:
         service.metrics.forget(job.id)
         raise
+    if earlier is None:
+        return Accepted(job, is_new=True)
     service.metrics.forget(job.id)
     return Accepted(service.jobs.get(earlier, job.owner), is_new=False)
 

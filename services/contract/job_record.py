@@ -9,6 +9,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 from urllib.parse import quote
@@ -18,6 +19,29 @@ from services.contract.schema import Job, Message, TranscriptionOptions
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 NESTED = ("audio", "options", "error")
+
+
+@dataclass(frozen=True)
+class QueueEntry:
+    """What RQ keeps of a waiting job; written in the same step as our record of it."""
+
+    lanes_key: str
+    """Set of all queues."""
+    lane_key: str
+    """List of the ids that wait."""
+    record_key: str
+    """Hash with RQ's own record."""
+    fields: list[str | bytes]
+    """Field, value, ... of that hash."""
+
+    def arguments(self) -> list[str | bytes | float]:
+        """Return what the script that creates jobs takes."""
+        keys = [self.lanes_key, self.lane_key, self.record_key]
+        return [*keys, len(self.fields), *self.fields]
+
+
+#: A record without a place in the queue.
+NO_ENTRY = QueueEntry("", "", "", [])
 
 
 def job_key(job_id: str) -> str:

@@ -22,6 +22,8 @@ from services.contract.errors import (
 )
 from services.contract.job_index import JobIndex
 from services.contract.job_record import (
+    NO_ENTRY,
+    QueueEntry,
     attach_key,
     claim_key,
     from_fields,
@@ -44,9 +46,7 @@ from services.contract.schema import (
     utc_now,
 )
 
-Windows = list[WindowResult]
-#: How long an Idempotency-Key stands for its job.
-CLAIM_S = 24 * 3600
+CLAIM_S = 24 * 3600  #: How long an Idempotency-Key stands for its job.
 Args = list[str | bytes | float]
 #: Readers of the event stream still fetch the last windows of a job that just ended.
 WINDOWS_KEPT_S = 3600
@@ -77,26 +77,27 @@ class JobStore(JobIndex):
         self._delete = redis.register_script(job_scripts.DELETE)
         self._release_audio = redis.register_script(job_scripts.RELEASE_AUDIO)
 
-    def create(self, job: Job) -> None:
-        """Record a new job, before it is put into the queue.
+    def create(self, job: Job, entry: QueueEntry = NO_ENTRY) -> None:
+        """Record a new job and, with an entry (JobQueue.entry), put it into the queue, at once.
 
         Raises:
             InternalError: the id belongs to another job.
         """
-        self._record(job, "", "")
+        self._record(job, "", "", entry)
 
-    def create_once(self, job: Job, key: str, fingerprint: str) -> str | None:
-        """Record a new job, unless the owner's Idempotency-Key made one within 24 h.
+    def create_once(
+        self, job: Job, key: str, fingerprint: str, entry: QueueEntry = NO_ENTRY
+    ) -> str | None:
+        """Create a job, or return the id of the one that the Idempotency-Key made within 24 h.
 
         Args:
             fingerprint: hash of all that the request asks for.
-        Returns:
-            the id of the earlier job, if there is one; then nothing is recorded.
+            entry: as in `create`.
         Raises:
             IdempotencyConflictError: the key came before with another fingerprint.
             InternalError: the id belongs to another job.
         """
-        found, job_id = self._record(job, claim_key(job.owner, key), fingerprint)
+        found, job_id = self._record(job, claim_key(job.owner, key), fingerprint, entry)
         if found != fingerprint:
             raise IdempotencyConflictError(
                 "This Idempotency-Key was used for another request; use a new one.",
@@ -142,7 +143,7 @@ class JobStore(JobIndex):
         return bool(self._add_window(args=args))
 
     @redis_errors()
-    def windows(self, job_id: str, variant: str | None = None) -> Windows:
+    def windows(self, job_id: str, variant: str | None = None) -> list[WindowResult]:
         """Return the finished windows by index; none if they are of another variant."""
         pipe = self.redis.pipeline()
         pipe.hget(job_key(job_id), "variant")
@@ -153,7 +154,7 @@ class JobStore(JobIndex):
         return sorted((unpack(WindowResult, p) for p in packed), key=lambda w: w.index)
 
     @redis_errors()
-    def windows_from(self, job_id: str, first: int, limit: int = 64) -> Windows:
+    def windows_from(self, job_id: str, first: int, limit: int = 64) -> list[WindowResult]:
         """Return at most `limit` finished windows from index `first` up to the first gap.
 
         What a live reader needs: it costs what is new, not what the job has in all.
@@ -269,10 +270,10 @@ class JobStore(JobIndex):
         self._release_audio(args=[job_id])
 
     @redis_errors()
-    def _record(self, job: Job, claim: str, fingerprint: str) -> tuple[str, str]:
+    def _record(self, job: Job, claim: str, stamp: str, entry: QueueEntry) -> tuple[str, str]:
         attach = attach_key(job.owner, job.audio.sha256, job.options)
-        head: Args = [job.id, attach, job.audio.key, claim, fingerprint, CLAIM_S]
-        found, job_id = self._create(args=[*head, *to_arguments(job)])
+        head: Args = [job.id, attach, job.audio.key, claim, stamp, CLAIM_S]
+        found, job_id = self._create(args=[*head, *entry.arguments(), *to_arguments(job)])
         if not job_id:
             raise InternalError(f"The job id {job.id} is taken.")
         return text(found), text(job_id)

@@ -1,7 +1,7 @@
 """Jobs that the record calls unfinished and the queue no longer knows.
 
-A process that dies between recording a job and enqueueing it leaves one, and so does an outage
-in which Redis lost its last second. They are put back, with their checkpoints.
+An outage in which Redis lost its last second leaves some, and so does a process that dies while it
+moves a job. They are put back, with their checkpoints.
 """
 
 from contextlib import suppress
@@ -17,7 +17,7 @@ from services.contract.redis_client import redis_errors, text
 from services.contract.schema import ErrorInfo, Job, JobStatus
 
 LOST_KEY = "stt:lost"
-#: A job is lost only if two sweeps in a row find it so: its API process may be between two lines.
+#: A job is lost only if two sweeps in a row find it so: a worker may be between two steps.
 MEMORY_S = 600
 MOST_DEATHS = 10
 KNOWN = {status.value for status in (RqStatus.QUEUED, RqStatus.STARTED, RqStatus.SCHEDULED)}

@@ -248,6 +248,14 @@ def claim_twice(rig: Rig) -> None:
     assert rig.direct.get(job.id) == job
 
 
+def submit_twice(rig: Rig) -> None:
+    job = make_job(lane=Lane.BULK)
+    rig.store.create(job, rig.queue.entry(job))
+    key = rig.direct_queue.queues[Lane.BULK].key
+    assert rig.direct.redis.lrange(key, 0, -1).count(job.id.encode()) == 1
+    assert rig.direct.get(job.id) == job
+
+
 def enqueue_twice(rig: Rig) -> None:
     job = make_job(lane=Lane.BULK)
     rig.queue.enqueue(job)
@@ -268,6 +276,7 @@ def enqueue_twice(rig: Rig) -> None:
         abandon_twice,
         cancel_twice,
         claim_twice,
+        submit_twice,
         enqueue_twice,
     ],
 )

@@ -49,6 +49,26 @@ def test_enqueue_twice_is_one_entry(queue: JobQueue) -> None:
     assert queue.depth() == {Lane.INTERACTIVE: 1, Lane.BULK: 0}
 
 
+def test_job_made_with_an_entry_waits_as_if_rq_had_enqueued_it(
+    queue: JobQueue, store: JobStore, redis_client: Redis
+) -> None:
+    by_entry, by_rq = make_job(lane=Lane.BULK), make_job(lane=Lane.BULK)
+    store.create(by_entry, queue.entry(by_entry))
+    store.create(by_rq)
+    redis_client.delete("rq:queues")
+    queue.enqueue(by_rq)
+    assert redis_client.lrange("rq:queue:bulk", 0, -1) == [j.id.encode() for j in (by_entry, by_rq)]
+    assert redis_client.smembers("rq:queues") == {b"rq:queue:bulk"}
+    ours, theirs = (
+        {k: v.replace(j.id.encode(), b"ID") for k, v in redis_client.hgetall(key).items()}
+        for j in (by_entry, by_rq)
+        for key in [queue.record_key(j.id)]
+    )
+    differing = {k for k in ours | theirs if ours.get(k) != theirs.get(k)}
+    assert differing <= {b"data", b"created_at", b"enqueued_at"}
+    assert queue.fetch(by_entry.id).kwargs == {"job_id": by_entry.id}
+
+
 def test_position_counts_the_interactive_lane_first(queue: JobQueue) -> None:
     bulk = [make_job(lane=Lane.BULK) for _ in range(2)]
     quick = [make_job() for _ in range(3)]
