@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.contract.errors import SttError
+from training.storage import machine_fault
 from training.time_limit import EXIT_RESUMABLE, parse_duration_s
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
         done = _build_tokenizer(options) if options.command == "tokenizer" else _run(options)
     except SttError as error:
         print(f"error: {error.message}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if not (fault := machine_fault(error)):
+            raise
+        print(f"error: {fault}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         done = False
@@ -143,6 +149,7 @@ def _evaluate(config: "TrainingConfig", options: argparse.Namespace) -> bool:
     from training.recipe import evaluate
 
     evaluate(config, options.model)
+    print(config.work_dir / "report" / "page.html")
     return True
 
 
@@ -150,7 +157,9 @@ def _compare(config: "TrainingConfig", options: argparse.Namespace) -> bool:
     from training.evaluate.compare import compare
     from training.recipe import open_corpus
 
-    compare(config.evaluate, options.models, open_corpus(config), config.work_dir / "compare")
+    out_dir = config.work_dir / "compare"
+    compare(config.evaluate, options.models, open_corpus(config), out_dir)
+    print(out_dir / "page.html")
     return True
 
 

@@ -88,7 +88,7 @@ def save_config(config: TrainingConfig, path: Path) -> None:
         ConfigError: the folder cannot be written.
     """
     content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    partial = path.with_name(path.name + ".part")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")  # torchrun starts many of us
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(content, encoding="utf-8")

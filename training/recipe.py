@@ -4,11 +4,13 @@ import logging
 import time
 from pathlib import Path
 
-from services.contract.errors import ConfigError
+from services.contract.errors import ConfigError, DataError
 from services.contract.model_registry import deploy as deploy_bundle
 from services.contract.model_registry import rollback as rollback_bundle
 from training.config import DeployConfig, TrainingConfig
 from training.convert.run import convert as convert_checkpoint
+from training.evaluate.config import EvaluateConfig
+from training.evaluate.models import weights_sha256
 from training.evaluate.report import REPORT_FILE, EvaluationReport, read_report
 from training.evaluate.run import evaluate as evaluate_model
 from training.prepare.run import prepare as prepare_corpus
@@ -31,14 +33,51 @@ def recipe(config: TrainingConfig, max_time_s: float | None) -> bool:
         synthesize(config)
     if config.prepared is None:
         prepare(config)
+    _check_splits(config)
     left_s = None if max_time_s is None else max_time_s - (time.monotonic() - began)
     if not train(config, left_s):
         return False
-    evaluate(config, None)
+    if not _is_evaluated(config):
+        evaluate(config, None)
     convert(config)
     if config.deploy is not None:
         deploy(config, None)
     return True
+
+
+def _check_splits(config: TrainingConfig) -> None:
+    """Look for every split that a stage will want, before hours go into training.
+
+    Raises:
+        ConfigError: one of them has no clip.
+    """
+    sizes = {name: split.n_clips for name, split in open_corpus(config).manifest.splits.items()}
+    wanted = {
+        "train.splits": config.train.splits,
+        "dev (training chooses by it)": ("dev",),
+        "evaluate.splits": config.evaluate.splits,
+        "convert.parity_split": (config.convert.parity_split,),
+    }
+    for what, names in wanted.items():
+        missing = [name for name in names if not sizes.get(name)]
+        if missing and not (what == "train.splits" and len(missing) < len(names)):
+            raise ConfigError(
+                f"{what}: the corpus has no clip in {', '.join(missing)}; name other splits, raise "
+                "prepare.splits.dev_share and test_share, or mark clips with `split`"
+            )
+
+
+def _is_evaluated(config: TrainingConfig) -> bool:
+    """Whether an earlier run measured these weights in this way."""
+    try:
+        report = _report(config)
+    except DataError:  # damaged, or of another version
+        return False
+    return (
+        report is not None
+        and report.config == _as_served(config)
+        and report.model_sha256 == weights_sha256(_final(config))
+    )
 
 
 def synthesize(config: TrainingConfig) -> None:
@@ -77,12 +116,15 @@ def train(config: TrainingConfig, max_time_s: float | None) -> bool:
 
 def evaluate(config: TrainingConfig, model: str | None) -> None:
     """Measure the trained model as it will be served, or any other model."""
-    section = config.evaluate.model_copy(
-        update={"quantization": config.convert.quantization} if model is None else {}
-    )
+    section = config.evaluate if model else _as_served(config)
     evaluate_model(
         section, model or str(_final(config)), open_corpus(config), config.work_dir / "report"
     )
+
+
+def _as_served(config: TrainingConfig) -> EvaluateConfig:
+    """Measure the trained model with the weights that convert will store."""
+    return config.evaluate.model_copy(update={"quantization": config.convert.quantization})
 
 
 def convert(config: TrainingConfig) -> Path:

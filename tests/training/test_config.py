@@ -1,5 +1,10 @@
 """Config files: typed, unknown keys refused, every file in configs/ valid."""
 
+import errno
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +13,7 @@ import yaml
 from services.contract.errors import ConfigError
 from training.__main__ import main
 from training.config import load_config, save_config
+from training.time_limit import EXIT_RESUMABLE
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 
@@ -33,6 +39,56 @@ def config_file(tmp_path: Path) -> Path:
 def test_unknown_key_is_named(config_file: Path) -> None:
     with pytest.raises(ConfigError, match=r"train\.learning_rat: "):
         load_config(config_file, ["train.learning_rat=1"])
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "told"),
+    [
+        (KeyboardInterrupt(), EXIT_RESUMABLE, "stopped: run the same command again"),
+        (OSError(errno.ENOSPC, "No space left on device", "x.tar"), 1, "error: x.tar: No space"),
+        (OSError(errno.EROFS, "Read-only file system"), 1, "error: Read-only file system"),
+    ],
+)
+def test_what_ends_a_stage_is_told_in_one_line(
+    config_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    raised: BaseException,
+    code: int,
+    told: str,
+) -> None:
+    def stage(*arguments: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("training.recipe.prepare", stage)
+    assert main(["prepare", "--config", str(config_file)]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(told)
+
+
+def test_defects_keep_their_trace(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stage(*arguments: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "x")
+
+    monkeypatch.setattr("training.recipe.prepare", stage)
+    with pytest.raises(FileNotFoundError):
+        main(["prepare", "--config", str(config_file)])
+
+
+def test_sigterm_ends_a_stage_as_ctrl_c_does(
+    config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    stage = lambda *arguments: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
+    monkeypatch.setattr("training.recipe.prepare", stage)
+    assert main(["prepare", "--config", str(config_file)]) == EXIT_RESUMABLE
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_help_does_not_load_what_trains() -> None:
+    told = "import sys, training.__main__; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_bad_value_is_named(config_file: Path) -> None:

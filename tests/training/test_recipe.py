@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from services.contract.model_registry import current
+from tests.training.small_corpus import write_corpus
 from training.__main__ import main
 from training.time_limit import EXIT_RESUMABLE
 
@@ -61,7 +62,22 @@ def test_recipe_goes_from_text_to_a_deployed_bundle(config_file: Path, tmp_path:
     assert [result["n_clips"] for result in manifest["evaluations"]] == [6, 6]
     work = tmp_path / "work"
     assert (work / "report" / "page.html").is_file()
+    made = (work / "report" / "report.json").stat().st_mtime_ns
+    assert main(command) == 0
+    assert (work / "report" / "report.json").stat().st_mtime_ns == made
     assert yaml.safe_load((work / "config.yaml").read_text())["train"]["max_steps"] == 4
+
+
+def test_split_that_a_later_stage_wants_is_missed_before_training(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips = [("Hej på dig.", 0.5, "talk")]
+    write_corpus(tmp_path / "prepared", {"train": clips, "dev": clips})
+    prepared = f"prepared={tmp_path / 'prepared'}"
+    command = ["recipe", "--config", str(config_file), "--set", prepared]
+    assert main([*command, "--set", "synthesize=null"]) == 1
+    assert "evaluate.splits: the corpus has no clip in test" in capsys.readouterr().err
+    assert not (tmp_path / "work" / "run").exists()
 
 
 def test_stage_without_its_section_is_named(

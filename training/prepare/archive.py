@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from services.contract.errors import DataError
 from training.prepare.manifest import MANIFEST_FILE, REPORT_FILE, PreparedManifest
+from training.storage import STORAGE_ERRORS
 
 _COPY_BYTES = 1 << 20
 _MAX_MANIFEST_BYTES = 64 << 20
@@ -76,10 +77,11 @@ def unpack(url: str, cache_dir: Path | None = None) -> Path:
         raise DataError(
             "damaged or not made by `prepare --export`; copy or export it again", path=url
         ) from error
-    except OSError as error:
-        raise DataError(
-            f"cannot be unpacked into {cache}: {error.strerror or error}", path=url
-        ) from error
+    except FileNotFoundError as error:
+        raise DataError("does not exist; export it with `prepare --export`", path=url) from error
+    except STORAGE_ERRORS as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot be unpacked into {cache}: {reason}", path=url) from error
 
 
 def _unpack(url: str, cache: Path) -> Path:

@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from services.contract.errors import ConfigError
 from training.prepare.shards import PreparedCorpus
 from training.train import checkpoints
 from training.train.config import ModelConfig, TrainConfig
 from training.train.schedule import first_decay_step
-from training.train.setup import world_size
+from training.train.setup import is_first_process, world_size
 
 _LENGTH_KEYS = {"train.max_steps", "train.decay_steps"}
 
@@ -31,7 +33,7 @@ def keep_fingerprint(
         "train": config.model_dump(mode="json"),
     }
     if path.exists():
-        then = json.loads(path.read_text(encoding="utf-8"))
+        then = _as_of_now(json.loads(path.read_text(encoding="utf-8")))
         changed = set(_changes(then, now))
         if changed <= _LENGTH_KEYS and _is_before_decay(then, config, run_dir):
             changed = set()
@@ -40,8 +42,20 @@ def keep_fingerprint(
                 f"{', '.join(sorted(changed))} changed since this run began; put it back, or start "
                 "anew in another work_dir"
             )
-    run_dir.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if is_first_process():
+        run_dir.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _as_of_now(then: dict[str, Any]) -> dict[str, Any]:
+    """Fill in the defaults of options that an older version did not have."""
+    sections: dict[str, type[BaseModel]] = {"model": ModelConfig, "train": TrainConfig}
+    for name, section in sections.items():
+        try:
+            then[name] = section.model_validate(then.get(name)).model_dump(mode="json")
+        except ValidationError:  # has options that are gone, which is a change
+            continue
+    return then
 
 
 def _is_before_decay(then: dict[str, Any], config: TrainConfig, run_dir: Path) -> bool:

@@ -5,6 +5,8 @@ import logging
 import subprocess
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from services.contract.errors import CheckpointError, QualityError
 from training.evaluate.word_times import read_word_times
 from training.train import checkpoints
@@ -35,10 +37,16 @@ def finish(
 
     Raises:
         QualityError: they are worse than the model that the run started from.
+        CheckpointError: the disk is full.
     """
     chosen = choose_weights(saver, setup, config, run_dir)
     staging = run_dir / "exporting"
-    write_checkpoint(setup, model, config, staging, chosen)
+    try:
+        write_checkpoint(setup, model, config, staging, chosen)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{staging} cannot be written: {error}; free some space and run again"
+        ) from error
     if model.scratch is not None and config.word_times is not None:
         set_alignment_heads(setup, config, staging)
     staging.rename(run_dir / FINAL)

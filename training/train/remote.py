@@ -14,6 +14,7 @@ from typing import Any
 import fsspec
 
 from services.contract.errors import CheckpointError
+from training.storage import STORAGE_ERRORS
 from training.train import checkpoints
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class RemoteCheckpoints:
             there = self._complete()
             if there and (here is None or there[-1] > checkpoints.step_of(here)):
                 self._fetch(there[-1], folder)
-        except OSError as error:
+        except STORAGE_ERRORS as error:
             raise CheckpointError(f"train.remote: {self._root} cannot be read: {error}") from error
 
     def _fetch(self, step: int, folder: Path) -> None:

@@ -10,6 +10,8 @@ run/
 
 from pathlib import Path
 
+from accelerate import PartialState
+
 from training.prepare.shards import PreparedCorpus
 from training.train import checkpoints
 from training.train.callbacks import CheckpointCallback, LogCallback
@@ -46,14 +48,17 @@ def train(
         CheckpointError: the disk is full, or the remote copies cannot be read.
     """
     if (run_dir / FINAL).exists():
+        keep_fingerprint(model, config, corpus, seed, run_dir)
         check_result(run_dir)
         return True
     folder = run_dir / "checkpoints"
     stop = StopCallback(max_time_s)
-    keep_fingerprint(model, config, corpus, seed, run_dir)
     remote = RemoteCheckpoints(config.remote, config.keep_last) if config.remote else None
-    if remote is not None and is_first_process():
-        remote.fetch_newest(folder)
+    with PartialState().main_process_first():  # the others find the folder as it is to be
+        keep_fingerprint(model, config, corpus, seed, run_dir)
+        if remote is not None and is_first_process():
+            remote.fetch_newest(folder)
+        start = checkpoints.newest_complete(folder)
     setup = prepare_setup(model, config, corpus, seed)
     trainer = WhisperTrainer(setup.trainee, setup.dataset, config, folder, seed)
     log = LogCallback(trainer, run_dir)
@@ -61,7 +66,6 @@ def train(
     saver = CheckpointCallback(trainer, setup.speech, dev_clips, config, log, remote)
     for callback in (log, saver, stop):
         trainer.add_callback(callback)
-    start = checkpoints.newest_complete(folder)
     if start is None and model.base is not None:
         _measure_start(trainer, saver, run_dir / BASELINE)
     with stop.listening():

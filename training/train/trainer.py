@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
@@ -87,7 +88,8 @@ class WhisperTrainer(Seq2SeqTrainer):
         checkpoint = self.checkpoints_dir / f"checkpoint-{self.state.global_step}"
         try:
             super()._save_checkpoint(model, trial)
-        except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
+        # A full disk is a RuntimeError to torch.save and a SafetensorError to safetensors.
+        except (OSError, RuntimeError, SafetensorError) as error:
             raise CheckpointError(
                 f"{checkpoint} cannot be written: {error}; free some space and run again"
             ) from error

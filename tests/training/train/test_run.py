@@ -93,6 +93,19 @@ def test_finished_run_is_not_trained_again(
     (run_dir / "final").mkdir(parents=True)
     assert train(tiny_model, tiny_run, corpus, run_dir, seed=1)
     assert not (run_dir / "checkpoints").exists()
+    with pytest.raises(ConfigError, match="train.learning_rate changed"):
+        train(tiny_model, changed(tiny_run, learning_rate=1e-2), corpus, run_dir, seed=1)
+
+
+def test_run_of_a_version_with_fewer_options_goes_on(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
+) -> None:
+    (run_dir / "final").mkdir(parents=True)
+    assert train(tiny_model, tiny_run, corpus, run_dir, seed=1)
+    fingerprint = json.loads((run_dir / "fingerprint.json").read_text())
+    del fingerprint["train"]["mix"]["full_context_share"], fingerprint["model"]["guide_heads"]
+    (run_dir / "fingerprint.json").write_text(json.dumps(fingerprint))
+    assert train(tiny_model, tiny_run, corpus, run_dir, seed=1)
 
 
 def test_half_written_newest_checkpoint_is_passed_over(
