@@ -1,7 +1,7 @@
 """Print what the named extras of pyproject.toml need: `python deploy/requirements.py api s3`.
 
-Images install their libraries from this list in a layer of its own, which stays cached while
-only our code changes.
+Images install their libraries from this list in a layer of its own, which stays cached while the
+list is the same.
 """
 
 import sys
