@@ -1,5 +1,7 @@
 """The Kubernetes manifests: valid against the API's schema, and consistent with each other."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,12 +9,15 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from rq import Queue
 
+from services.contract.schema import Lane
 from services.contract.settings import known_names
 
 MANIFESTS = Path(__file__).parents[2] / "deploy" / "kubernetes"
 FILES = sorted(p for p in MANIFESTS.rglob("*.yaml") if p.name != "kustomization.yaml")
 PATCHES = {"worker-gpu.yaml"}
+KUSTOMIZATIONS = sorted(path.parent for path in MANIFESTS.rglob("kustomization.yaml"))
 KEDA_KINDS = {"ScaledObject", "TriggerAuthentication"}
 
 
@@ -43,6 +48,18 @@ def test_kustomization_names_what_exists(path: Path) -> None:
         assert (path.parent / name).exists(), f"{path}: {name}"
     beside = {p.name for p in path.parent.glob("*.yaml")} - {"kustomization.yaml"}
     assert beside <= set(named)
+
+
+@pytest.mark.parametrize("folder", KUSTOMIZATIONS, ids=lambda p: p.name)
+def test_kustomize_builds_valid_objects(folder: Path) -> None:
+    if shutil.which("kubectl") is None:
+        pytest.skip("no kubectl on PATH to build kustomizations with")
+    built = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    for document in yaml.safe_load_all(built.stdout):
+        if document["kind"] not in KEDA_KINDS:
+            kubernetes_validate.validate(document, "1.31", strict=True)
+        assert document["kind"] == "Namespace" or document["metadata"]["namespace"] == "whisper-sv"
 
 
 def test_patches_change_objects_of_the_base() -> None:
@@ -92,7 +109,11 @@ def test_workers_scale_from_zero_on_both_lanes_and_the_api_does_not_wait_for_the
         if d["kind"] == "ScaledObject"
     )
     lists = {trigger["metadata"]["listName"] for trigger in scaler["spec"]["triggers"]}
-    assert lists == {"rq:queue:interactive", "rq:queue:bulk"}
+    assert lists == {Queue.redis_queue_namespace_prefix + lane.value for lane in Lane}
+    redis = next(d for d in documents(MANIFESTS / "base" / "redis.yaml") if d["kind"] == "Service")
+    namespace = documents(MANIFESTS / "base" / "kustomization.yaml")[0]["namespace"]
+    address = f"{redis['metadata']['name']}.{namespace}.svc:{redis['spec']['ports'][0]['port']}"
+    assert {trigger["metadata"]["address"] for trigger in scaler["spec"]["triggers"]} == {address}
     assert scaler["spec"]["minReplicaCount"] == 0
     api = (MANIFESTS / "base" / "api.yaml").read_text()
     assert "STT_READY_REQUIRES_WORKER" not in api
