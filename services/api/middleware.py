@@ -91,7 +91,10 @@ class UnreadBodies:
         body = _Body(receive)
 
         async def end_gently(message: Message) -> None:
-            if message["type"] == "http.response.start" and not body.is_over:
+            if body.is_over:
+                await send(message)
+                return
+            if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["connection"] = "close"
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 await send({**message, "more_body": True})
