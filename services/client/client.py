@@ -27,6 +27,7 @@ from services.client.answers import (
     ModelListAnswer,
 )
 from services.client.connection import Connection
+from services.client.file_names import shown
 from services.client.job_events import JobEvent, follow
 from services.contract.errors import InvalidRequestError
 from services.contract.schema import JobStatus, Lane, Mode, Task, TranscriptFormat
@@ -121,7 +122,7 @@ class Client:
         name = filename or ("recording" if isinstance(recording, bytes) else Path(recording).name)
         with _opened(recording) as file:
             answer = self._connection.send(
-                lambda: self._upload("/v1/jobs", (name, file), fields, headers)
+                lambda: self._upload("/v1/jobs", (shown(name), file), fields, headers)
             )
         return JobAnswer.model_validate_json(answer.content)
 

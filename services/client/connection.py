@@ -6,7 +6,12 @@ from collections.abc import Callable
 import httpx
 
 from services.client import error_answers
-from services.contract.errors import ServiceError, SttError
+from services.contract.errors import (
+    InvalidApiKeyError,
+    InvalidRequestError,
+    ServiceError,
+    SttError,
+)
 
 #: An upload may stall on a slow disk or line as long as the API lets it; there is no total limit.
 TIMEOUT = httpx.Timeout(30.0, read=90.0, write=90.0, pool=None)
@@ -42,8 +47,17 @@ class Connection:
     def __init__(
         self, base_url: str, api_key: str, patience_s: float, transport: httpx.BaseTransport | None
     ) -> None:
-        """Connect lazily; see Client for the arguments."""
+        """Connect lazily; see Client for the arguments.
+
+        Raises:
+            InvalidRequestError: the address is not one.
+            InvalidApiKeyError: the key has characters that no key has.
+        """
+        if not (api_key.isascii() and (api_key.isprintable() or not api_key)):
+            raise InvalidApiKeyError("The API key has characters that no key has; copy it again.")
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        # The SDKs of OpenAI want /v1 in it: whoever copies that address means the same.
+        base_url = base_url.rstrip("/").removesuffix("/v1")
         self.base_url = base_url
         self.patience_s = patience_s
         self.was_reached = False
@@ -54,7 +68,7 @@ class Connection:
             transport=transport,
             limits=httpx.Limits(max_connections=None),
             # A proxy of the environment is for the world, not for this machine.
-            trust_env=httpx.URL(base_url).host not in LOOPBACK,
+            trust_env=_host(base_url) not in LOOPBACK,
         )
 
     def send(self, build: Build) -> httpx.Response:
@@ -84,6 +98,18 @@ class Connection:
             f"No answer from {self.base_url} ({reason}); start the service with "
             "`whisper-sv up`, or give its address with --url or STT_BASE_URL"
         )
+
+
+def _host(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise InvalidRequestError(f"{base_url} is not an address: {error}") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise InvalidRequestError(
+            f"{base_url} is not an address: it begins with http:// or https://"
+        )
+    return url.host
 
 
 def is_temporary(response: httpx.Response) -> bool:

@@ -6,6 +6,7 @@ that still runs is found again by its idempotency key.
 
 import hashlib
 import json
+import logging
 import os
 import queue
 import sys
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.client.client import Client, JobRequest
+from services.client.file_names import shown
 from services.client.progress_view import ProgressView
 from services.client.recordings import Recording, is_done, sha256
 from services.contract.errors import (
@@ -27,6 +29,8 @@ from services.contract.errors import (
     TranscriptionError,
 )
 from services.contract.schema import JobStatus, TranscriptFormat
+
+logger = logging.getLogger(__name__)
 
 Targets = Mapping[Recording, Mapping[TranscriptFormat, Path | None]]
 
@@ -103,10 +107,10 @@ class Run:
     def _note(self, result: Recording | Failure, outcome: Outcome) -> None:
         if isinstance(result, Failure):
             outcome.failures.append(result)
-            self.view.failed(result.recording.name, result.error.message)
+            self.view.failed(shown(result.recording.name), result.error.message)
         else:
             outcome.n_done += 1
-            self.view.done(result.name)
+            self.view.done(shown(result.name))
 
     def _work(self, waiting: Waiting, ended: Ended) -> None:
         """Take recordings until there are no more, or a failure would be that of all."""
@@ -122,10 +126,14 @@ class Run:
             except SttError as error:
                 failure = Failure(recording, error)
                 ended.put(failure)
+            except Exception as error:  # the thread's outermost loop: the run must not wait for it
+                logger.exception("a recording met a defect")
+                defect = InternalError(f"A defect of ours: {type(error).__name__}: {error}")
+                ended.put(Failure(recording, defect))
         ended.put(None)
 
     def _transcribe(self, recording: Recording) -> None:
-        name = recording.name
+        name = shown(recording.name)
         self.view.update(name, "uploading", 0.0)
         key = None if self.force else idempotency_key(recording, self.request)
         job = self.client.submit(
@@ -154,12 +162,21 @@ def idempotency_key(recording: Recording, request: JobRequest) -> str:
 
 
 def deliver(text: str, target: Path | None) -> None:
-    """Write a transcript to its file, or print it."""
-    if target is None:
+    """Write a transcript to its file, or print it.
+
+    Raises:
+        InvalidRequestError: there is nowhere to write to.
+    """
+    if target is not None:
+        write_whole(target, text)
+        return
+    try:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
-    else:
-        write_whole(target, text)
+    except OSError as error:
+        # What is still buffered has nowhere to go; the interpreter would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise InvalidRequestError(f"Cannot print the transcript: {error.strerror}") from error
 
 
 def write_whole(target: Path, text: str) -> None:
@@ -189,7 +206,8 @@ def summary(outcome: Outcome) -> Sequence[str]:
     if outcome.failures:
         lines[0] += f", {len(outcome.failures)} failed"
     lines += [
-        f"  {failure.recording.path}: {failure.error.message}" for failure in outcome.failures
+        f"  {shown(str(failure.recording.path))}: {failure.error.message}"
+        for failure in outcome.failures
     ]
     if outcome.n_left:
         lines.append(f"Stopped with {outcome.n_left} left; run the same command again.")

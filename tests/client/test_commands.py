@@ -1,6 +1,7 @@
 """The commands that talk to a running service."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from services.client import command_line
+from services.client import command_line, transcription_run
 from services.client.client import Client, JobRequest
 from services.contract.errors import SttError
 from tests.running_stack import RunningStack
@@ -90,6 +91,55 @@ def test_a_folder_that_cannot_be_written_is_a_failure(
     result = run("transcribe", calls / "a.wav", "--out", tmp_path / "file" / "out")
     assert result.exit_code == 1
     assert "Cannot write" in result.stderr
+
+
+def test_names_that_are_not_utf8_are_transcribed(
+    run: Callable[..., Result], speech: Speech, tmp_path: Path, client: Client
+) -> None:
+    """Archives of older systems hold names in Latin-1."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    name = os.fsdecode("räksmörgås\n.wav".encode("latin-1"))
+    shutil.copy(speech("ett"), folder / name)
+    result = run("transcribe", folder, "--batch", "latin")
+    assert result.exit_code == 0, result.output
+    assert "1/1 done räksmörgås .wav" in result.stderr
+    assert (folder / name).with_suffix(".txt").read_text().strip() == SENTENCE
+    assert [job.audio.filename for job in client.jobs(batch="latin")] == ["räksmörgås .wav"]
+
+
+def test_a_reader_that_goes_away_ends_the_run(stack: RunningStack, speech: Speech) -> None:
+    """As in `whisper-sv transcribe a.wav | true`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "services.client", "transcribe", str(speech("hej då"))]
+    try:
+        result = subprocess.run(
+            [*command, "--url", stack.url],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert result.returncode == 1
+    assert "Cannot print the transcript: Broken pipe" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "Exception ignored" not in result.stderr
+
+
+def test_a_defect_ends_one_recording_and_not_the_run(
+    calls: Path, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> str:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(transcription_run, "idempotency_key", broken)
+    result = run("transcribe", calls)
+    assert result.exit_code == 1
+    assert result.stderr.count("A defect of ours: ZeroDivisionError") >= 3
 
 
 def test_an_absent_service_stops_the_run(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:

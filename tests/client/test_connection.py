@@ -7,6 +7,8 @@ import pytest
 
 from services.client.client import Client
 from services.contract.errors import (
+    InvalidApiKeyError,
+    InvalidRequestError,
     JobNotFoundError,
     QueueFullError,
     ServiceError,
@@ -108,3 +110,22 @@ def test_something_else_than_events_is_an_error() -> None:
     with scripted([reply(200, "<html>")]) as (url, _), Client(url) as client:
         with pytest.raises(ServiceError, match="does not send events"):
             list(client.events("j1"))
+
+
+@pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/"])
+def test_the_address_that_sdks_want_is_understood(end: str) -> None:
+    with scripted([reply(200, job())]) as (url, requests), Client(url + end) as client:
+        assert client.job("j1").id == "j1"
+        assert requests[0].path == "/v1/jobs/j1"
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://host", "http://host:port", "", "http://"])
+def test_what_is_no_address_is_said_so(url: str) -> None:
+    with pytest.raises(InvalidRequestError, match="is not an address"):
+        Client(url)
+
+
+@pytest.mark.parametrize("key", ["nyckel-å", "a\nb", "a\x00"])
+def test_a_key_that_cannot_be_sent_is_said_so(key: str) -> None:
+    with pytest.raises(InvalidApiKeyError, match="copy it again"):
+        Client("http://127.0.0.1:9", key)
