@@ -25,7 +25,8 @@ Command = Callable[["TrainingConfig", argparse.Namespace], bool]
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    logging.basicConfig(format="%(name)s: %(message)s")
+    logging.getLogger("training").setLevel(logging.INFO)  # libraries only when they warn
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         done = _build_tokenizer(options) if options.command == "tokenizer" else _run(options)

@@ -33,13 +33,18 @@ def load_tokenizer(source: str) -> WhisperTokenizer:
     try:
         tokenizer: WhisperTokenizer = WhisperTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError) as error:
-        raise TokenizerError(
-            f"no Whisper tokenizer at {source!r}; give a model folder, a hub id, or build one with "
-            "`python -m training tokenizer`"
-        ) from error
+        raise TokenizerError(_nothing_at(source)) from error
+    # What cannot be fetched comes back as an empty tokenizer, without an error.
     if tokenizer.convert_tokens_to_ids("<|startofprev|>") == tokenizer.eos_token_id:
-        raise TokenizerError(f"the tokenizer at {source!r} lacks Whisper's special tokens")
+        raise TokenizerError(_nothing_at(source))
     return tokenizer
+
+
+def _nothing_at(source: str) -> str:
+    return (
+        f"no Whisper tokenizer at {source!r}, or the hub cannot be reached; give a model folder, a "
+        "hub id, or build one with `python -m training tokenizer`"
+    )
 
 
 def build_tokenizer(tiktoken_file: Path, out_dir: Path) -> Path:

@@ -96,6 +96,12 @@ def test_bad_value_is_named(config_file: Path) -> None:
         load_config(config_file, ["train.batch_size=none"])
 
 
+def test_width_that_heads_cannot_share_is_named(config_file: Path) -> None:
+    scratch = ["model.base=null", "model.tokenizer=models/demo", "model.scratch.attention_heads=3"]
+    with pytest.raises(ConfigError, match=r"model\.scratch: .*multiple of `attention_heads`"):
+        load_config(config_file, scratch)
+
+
 def test_override_reaches_a_nested_key(config_file: Path) -> None:
     config = load_config(config_file, ["train.mix.joined_share=0.25", "seed=7"])
     assert config.train.mix.joined_share == 0.25 and config.seed == 7

@@ -39,7 +39,10 @@ class Workplace:
 
     def __init__(self, out_url: str, scratch_dir: Path | None) -> None:
         self.out_url = out_url.rstrip("/")
-        self._filesystem, self._root = fsspec.core.url_to_fs(self.out_url)
+        try:
+            self._filesystem, self._root = fsspec.core.url_to_fs(self.out_url)
+        except (ValueError, ImportError) as error:  # no such protocol, or its package is missing
+            raise OutputError(f"{self.out_url} cannot be used: {error}") from error
         self.is_remote = "file" not in _protocols(self._filesystem)
         name = f"whisper-sv-prepare-{hashlib.sha256(self.out_url.encode()).hexdigest()[:12]}"
         scratch = (scratch_dir or Path(tempfile.gettempdir())) / name

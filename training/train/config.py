@@ -19,11 +19,17 @@ class Section(BaseModel):
 class ScratchConfig(Section):
     """Size of a model that starts from random weights."""
 
-    d_model: int = 256
-    encoder_layers: int = 4
-    decoder_layers: int = 2
-    attention_heads: int = 4
-    n_mels: int = 80
+    d_model: int = Field(default=256, ge=2)
+    encoder_layers: int = Field(default=4, ge=1)
+    decoder_layers: int = Field(default=2, ge=1)
+    attention_heads: int = Field(default=4, ge=1)
+    n_mels: Literal[80, 128] = 80
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.d_model % self.attention_heads or self.d_model % 2:
+            raise ValueError("`d_model` must be even and a multiple of `attention_heads`")
+        return self
 
 
 class LoraConfig(Section):

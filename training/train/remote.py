@@ -18,6 +18,8 @@ from training.storage import STORAGE_ERRORS
 from training.train import checkpoints
 
 logger = logging.getLogger(__name__)
+# NotImplementedError: a store that can only be read, such as http.
+_UNUSABLE: tuple[type[Exception], ...] = (*STORAGE_ERRORS, NotImplementedError)
 
 
 class RemoteCheckpoints:
@@ -62,15 +64,22 @@ class RemoteCheckpoints:
         """Bring the newest complete copy here if it is newer than what is here.
 
         Raises:
-            CheckpointError: the store cannot be read.
+            CheckpointError: the store cannot be read or written.
         """
         here = checkpoints.newest_complete(folder)
         try:
+            self._check_writable()
             there = self._complete()
             if there and (here is None or there[-1] > checkpoints.step_of(here)):
                 self._fetch(there[-1], folder)
-        except STORAGE_ERRORS as error:
-            raise CheckpointError(f"train.remote: {self._root} cannot be read: {error}") from error
+        except _UNUSABLE as error:
+            raise CheckpointError(f"train.remote: {self._root} cannot be used: {error}") from error
+
+    def _check_writable(self) -> None:
+        """Write and remove a small file: copies that all fail would be missed when it is late."""
+        self._filesystem.makedirs(self._root, exist_ok=True)
+        self._filesystem.pipe_file(f"{self._root}/.writable", b"yes")
+        self._filesystem.rm_file(f"{self._root}/.writable")
 
     def _fetch(self, step: int, folder: Path) -> None:
         target = folder / f"{checkpoints.PREFIX}{step}"

@@ -10,8 +10,6 @@ run/
 
 from pathlib import Path
 
-from accelerate import PartialState
-
 from training.prepare.shards import PreparedCorpus
 from training.train import checkpoints
 from training.train.callbacks import CheckpointCallback, LogCallback
@@ -20,7 +18,7 @@ from training.train.dev_evaluation import choose_dev_clips
 from training.train.fingerprint import keep_fingerprint
 from training.train.finish import BASELINE, FINAL, check_result, finish
 from training.train.remote import RemoteCheckpoints
-from training.train.setup import is_first_process, prepare_setup
+from training.train.setup import is_first_process, join_processes, prepare_setup
 from training.train.stopping import StopCallback
 from training.train.trainer import WhisperTrainer
 
@@ -47,6 +45,7 @@ def train(
         QualityError: the result is worse on dev than its start; final/ is written all the same.
         CheckpointError: the disk is full, or the remote copies cannot be read.
     """
+    processes = join_processes(config)
     if (run_dir / FINAL).exists():
         keep_fingerprint(model, config, corpus, seed, run_dir)
         check_result(run_dir)
@@ -54,7 +53,7 @@ def train(
     folder = run_dir / "checkpoints"
     stop = StopCallback(max_time_s)
     remote = RemoteCheckpoints(config.remote, config.keep_last) if config.remote else None
-    with PartialState().main_process_first():  # the others find the folder as it is to be
+    with processes.main_process_first():  # the others find the folder as it is to be
         keep_fingerprint(model, config, corpus, seed, run_dir)
         if remote is not None and is_first_process():
             remote.fetch_newest(folder)

@@ -134,6 +134,19 @@ def _plan(config: TrainConfig, speech: Speech, seed: int) -> list[Batch]:
     return planner.plan(phases)
 
 
+def runs_on_cpu(config: TrainConfig) -> bool:
+    """Tell whether nothing faster is wanted or there."""
+    return config.device == "cpu" or not torch.accelerator.is_available()
+
+
+def join_processes(config: TrainConfig) -> PartialState:
+    """Meet the other processes of torchrun, before anything asks how many there are.
+
+    Unless it is told that they compute on the CPU, accelerate takes each of them for the only one.
+    """
+    return PartialState(cpu=runs_on_cpu(config))
+
+
 def world_size() -> int:
     """Return how many processes train together."""
     return int(PartialState().num_processes)

@@ -15,6 +15,7 @@ from training.train.batches import BatchDataset, only_item
 from training.train.checkpoints import mark_complete
 from training.train.config import TrainConfig
 from training.train.schedule import learning_rate_factor
+from training.train.setup import runs_on_cpu
 from training.train.trainee import Trainee
 
 WEIGHTS = "model.safetensors"
@@ -156,7 +157,7 @@ def _arguments(config: TrainConfig, out_dir: Path, seed: int) -> Seq2SeqTraining
         train_sampling_strategy="sequential",
         bf16=config.precision == "bf16",
         fp16=config.precision == "fp16",
-        use_cpu=config.device == "cpu",
+        use_cpu=runs_on_cpu(config),
         activation_checkpointing=config.activation_checkpointing,
         save_strategy="steps",
         save_steps=config.save_every_steps,
@@ -168,6 +169,6 @@ def _arguments(config: TrainConfig, out_dir: Path, seed: int) -> Seq2SeqTraining
         remove_unused_columns=False,
         dataloader_num_workers=config.data_workers,
         dataloader_persistent_workers=config.data_workers > 0,
-        dataloader_pin_memory=config.device != "cpu",
+        dataloader_pin_memory=not runs_on_cpu(config),
         ddp_find_unused_parameters=False,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from services.contract.errors import CheckpointError
 from tests.training.train.test_checkpoints import make
 from training.train import checkpoints
 from training.train.remote import RemoteCheckpoints
@@ -55,6 +56,12 @@ def test_last_and_best_copies_stay(url: str, tmp_path: Path) -> None:
     filesystem, root = fsspec.core.url_to_fs(url)
     names = {str(path).rsplit("/", 1)[-1] for path in filesystem.ls(root, detail=False)}
     assert names == {"checkpoint-2", "checkpoint-4"}
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/run", "file:///proc/none/run"])
+def test_remote_that_cannot_be_written_is_told_before_training(url: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="train.remote: .* cannot be used"):
+        RemoteCheckpoints(url, 1).fetch_newest(tmp_path / "here")
 
 
 def test_what_is_newer_here_stays(url: str, tmp_path: Path) -> None:
