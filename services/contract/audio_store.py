@@ -100,18 +100,20 @@ class AudioStore:
         """Open the store; a local folder is made if it is missing.
 
         Raises:
-            SettingsError: the URL has no protocol that fsspec knows.
+            SettingsError: the URL names no store that fsspec can open.
             AudioStoreError: the folder cannot be made.
         """
         self.url = url
         try:
             self._fs, root = fsspec.url_to_fs(local_url(url))
-        except (ValueError, ImportError) as error:
+        except (ValueError, ImportError, OSError) as error:
             raise SettingsError(f"STT_AUDIO_STORE_URL: {error}") from error
         self._root = root.rstrip("/")
+        if not self._root:
+            raise SettingsError("STT_AUDIO_STORE_URL names no folder or bucket")
         self._is_local = isinstance(self._fs, LocalFileSystem)
         if self._is_local:
-            with store_errors():
+            with store_errors(is_writing=True):
                 Path(self._root).mkdir(parents=True, exist_ok=True)
 
     def writer(self, key: str) -> RecordingWriter:

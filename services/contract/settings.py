@@ -23,7 +23,9 @@ CORS_ORIGINS = r"^(\*|(https?://[^/,\s]+(\s*,\s*https?://[^/,\s]+)*)?)$"
 class CommonSettings(BaseModel):
     """What API, worker and client command line must agree on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     """Redis that holds jobs, queue and events."""

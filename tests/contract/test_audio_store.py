@@ -239,3 +239,14 @@ def test_folder_that_vanished_is_an_audio_store_error(tmp_path: Path, at: str) -
 def test_bucket_that_does_not_exist_is_an_audio_store_error(s3_url: str) -> None:
     with pytest.raises(AudioStoreError):
         AudioStore(f"s3://none-{new_key()}/recordings").check()
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1:9/x", "nonsense://x", "s3://"])
+def test_an_address_that_is_no_store_names_its_setting(url: str) -> None:
+    with pytest.raises(SettingsError, match="STT_AUDIO_STORE_URL"):
+        AudioStore(url)
+
+
+def test_a_folder_that_cannot_be_made_names_its_setting() -> None:
+    with pytest.raises(AudioStoreError, match="STT_AUDIO_STORE_URL"):
+        AudioStore("file:///proc/nothing/audio")

@@ -72,3 +72,11 @@ def test_secrets_are_typed_as_secrets() -> None:
         for name, field in kind.model_fields.items():
             if "key" in name and name != "allow_no_keys":
                 assert field.annotation is SecretStr, name
+
+
+@pytest.mark.parametrize("name", ["STT_ORPHAN_GRACE_S", "STT_WAIT_TIMEOUT_S"])
+@pytest.mark.parametrize("value", ["inf", "nan"])
+def test_times_without_end_are_refused(name: str, value: str) -> None:
+    """A deadline that is infinite or no number fails late, in a timer."""
+    with pytest.raises(SettingsError, match=name):
+        load(ApiSettings, {name: value})
