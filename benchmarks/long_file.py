@@ -2,8 +2,11 @@
 
     python -m benchmarks.long_file [--model demo] [--minutes 30] [--memory-hours 3]
 
-Both with timestamps and beam 5. Prints seconds, the ratio, when the first segment came, word
-error rates, and how much memory the longest recording adds to an idle engine.
+Both with timestamps and beam 5. Prints seconds, processor seconds (which other work on the machine
+changes little), the ratio, when the first segment came, word error rates, and how much memory the
+longest recording adds to an idle engine. The pipeline decodes every window once, whatever comes of
+it; the engine decodes suspicious ones again. So it is measured twice: doing the pipeline's work,
+and as it serves, which is what the target is about.
 """
 
 import argparse
@@ -32,6 +35,13 @@ from training.evaluate.normalise import normalise
 TARGET = 1.0
 TARGET_MEMORY_MB = 300
 OPTIONS = TranscriptionOptions(language="sv")
+#: Nothing is suspicious: every window is decoded once, as the pipeline does.
+ONCE = TranscriptionOptions(
+    language="sv",
+    compression_ratio_threshold=None,
+    log_prob_threshold=None,
+    no_speech_threshold=None,
+)
 PAUSE_S = 0.8
 
 
@@ -40,8 +50,11 @@ class Measured:
     """How one way of transcribing went."""
 
     seconds: float
+    cpu_s: float
     first_segment_s: float
     text: str
+    n_again: int = 0
+    """Windows that were decoded more than once."""
 
 
 def main() -> int:
@@ -56,9 +69,14 @@ def main() -> int:
         theirs = batched_pipeline(bundle, folder / "long.wav")
         print_row("BatchedInferencePipeline", theirs, spoken, "")
         engine = open_engine(bundle)
-        ours = our_engine(engine, folder / "long.wav")
-        ratio = theirs.seconds / ours.seconds
-        print_row("engine", ours, spoken, f"{ratio:.2f}x (target {TARGET}x)")
+        for what, options in (
+            ("engine, each window once", ONCE),
+            ("engine, as it serves", OPTIONS),
+        ):
+            ours = our_engine(engine, folder / "long.wav", options)
+            ratio = theirs.seconds / ours.seconds
+            note = f"{ratio:.2f}x, {ours.n_again} windows again (target {TARGET}x)"
+            print_row(what, ours, spoken, note)
         is_met = ratio >= TARGET
         if chosen.memory_hours:
             is_met &= memory_is_flat(engine, folder, clips, chosen.memory_hours)
@@ -107,7 +125,7 @@ def endless(clips: list[Clip]) -> Iterator[tuple[Clip, np.ndarray]]:
 def batched_pipeline(bundle: ModelBundle, path: Path) -> Measured:
     """Run faster-whisper's own batched mode with its defaults, but with timestamps."""
     pipeline = BatchedInferencePipeline(WhisperModel(str(bundle.path), compute_type="int8"))
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.process_time()
     segments, _ = pipeline.transcribe(
         str(path), language="sv", beam_size=5, without_timestamps=False
     )
@@ -115,7 +133,8 @@ def batched_pipeline(bundle: ModelBundle, path: Path) -> Measured:
     for segment in segments:
         first_s = first_s or time.perf_counter() - began
         texts.append(segment.text)
-    return Measured(time.perf_counter() - began, first_s, "".join(texts))
+    cpu_s = time.process_time() - cpu_began
+    return Measured(time.perf_counter() - began, cpu_s, first_s, "".join(texts))
 
 
 def open_engine(bundle: ModelBundle) -> Engine:
@@ -125,18 +144,24 @@ def open_engine(bundle: ModelBundle) -> Engine:
     return Engine(model, EngineLimits(settings.max_batch_windows, 0.5), costs)
 
 
-def our_engine(engine: Engine, path: Path) -> Measured:
+def our_engine(engine: Engine, path: Path, options: TranscriptionOptions) -> Measured:
     """Run one job through the engine."""
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.process_time()
     arrivals: list[float] = []
 
     def note(_: WindowResult) -> None:
         arrivals.append(time.perf_counter() - began)
 
     transcript = Transcriber(engine).transcribe(
-        path, OPTIONS, lane=Lane.BULK, hooks=Hooks(on_window=note)
+        path, options, lane=Lane.BULK, hooks=Hooks(on_window=note)
     )
-    return Measured(time.perf_counter() - began, arrivals[0], transcript.text)
+    return Measured(
+        seconds=time.perf_counter() - began,
+        cpu_s=time.process_time() - cpu_began,
+        first_segment_s=arrivals[0],
+        text=transcript.text,
+        n_again=transcript.quality.n_fallbacks,
+    )
 
 
 def memory_is_flat(engine: Engine, folder: Path, clips: list[Clip], hours: float) -> bool:
@@ -168,7 +193,7 @@ def print_row(what: str, measured: Measured, spoken: str, note: str) -> None:
     """Print one line of results."""
     wer = word_error_rate([normalise(spoken)], [normalise(measured.text)])
     print(
-        f"  {what:26} {measured.seconds:7.1f} s  first segment after "
+        f"  {what:26} {measured.seconds:7.1f} s ({measured.cpu_s:.1f} s CPU)  first segment after "
         f"{measured.first_segment_s:5.1f} s  WER {100 * wer:5.1f} %  {note}",
         flush=True,
     )
