@@ -8,7 +8,14 @@ import argparse
 import subprocess
 import sys
 
-SERVING = ("latency", "http_throughput", "engine", "long_file", "uploads")
+SERVING = (
+    "latency",
+    "short_beside_long",
+    "http_throughput",
+    "engine",
+    "long_file",
+    "uploads",
+)
 TRAINING = ("prepare", "synthesize", "train_throughput", "evaluate_throughput")
 
 

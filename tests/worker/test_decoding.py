@@ -1,11 +1,19 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from services.contract.errors import PromptTooLongError
-from services.contract.schema import TEMPERATURE_LADDER, TranscriptionOptions
-from services.worker.decoding import MAX_PROMPT_TOKENS, build_prompt, compression_ratio, ladder
+from services.contract.schema import TEMPERATURE_LADDER, Lane, TranscriptionOptions
+from services.worker.decoding import (
+    MAX_PROMPT_TOKENS,
+    WindowTask,
+    build_prompt,
+    compression_ratio,
+    ladder,
+    run_batch,
+)
 from services.worker.engine import Engine
 
 
@@ -58,3 +66,32 @@ def test_short_context_needs_a_bundle_that_allows_it(
 ) -> None:
     assert open_engine(short_bundle_dir).model.context_of(450) == 500
     assert open_engine(tiny_bundle_dir).model.context_of(450) == 3000
+
+
+@pytest.mark.parametrize("n_words", [0, 60, 100])
+def test_a_window_has_room_for_the_fastest_speech_whatever_its_prompt(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, n_words: int
+) -> None:
+    """A model that cannot end fills all the room that it is given."""
+    endless = [*engine.model.suppressed_tokens, engine.model.tokenizer("sv").eot]
+    monkeypatch.setattr(engine.model, "suppressed_tokens", endless)
+    options = TranscriptionOptions(
+        initial_prompt="hej " * n_words,
+        beam_size=1,
+        compression_ratio_threshold=None,
+        log_prob_threshold=None,
+    )
+    task = WindowTask(
+        job="job",
+        lane=Lane.INTERACTIVE,
+        options=options,
+        features=engine.model.log_mel(np.zeros(5 * 16_000, np.float32)),
+        n_frames=500,
+        language="sv",
+        prompt=build_prompt(engine.model, "sv", options),
+    )
+    context_s = task.key.context / 100
+    assert task.key.prompt_length > n_words
+    run_batch(engine.model, [task])
+    n_tokens = len(task.future.result(0).attempt.tokens)
+    assert 25 * context_s <= n_tokens <= 25 * context_s + 20, "25 tokens per second, and a few"
