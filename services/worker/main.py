@@ -21,7 +21,7 @@ from services.contract.audio_store import AudioStore
 from services.contract.errors import SttError
 from services.contract.job_queue import JobQueue
 from services.contract.job_store import JobStore
-from services.contract.redis_client import connect, refuse_wrong_password
+from services.contract.redis_client import connect, redis_errors, refuse_wrong_password
 from services.contract.settings import WorkerSettings, load
 from services.contract.workers import WorkerInfo
 
@@ -124,10 +124,12 @@ def run(settings: WorkerSettings) -> None:
         lease_s=settings.lease_s,
         max_restarts=settings.max_restarts,
     )
-    worker = BatchWorker(redis, store, sweeper, limits, beat=beat, hangs=models.hangs)
+    with redis_errors():  # The first thing that it does is to ask for Redis' version.
+        worker = BatchWorker(redis, store, sweeper, limits, beat=beat, hangs=models.hangs)
     metrics.serve(settings.worker_metrics_port, models)
     threading.Thread(target=keep_house, args=(store, queue, audio), daemon=True).start()
-    worker.serve()
+    with redis_errors():
+        worker.serve()
     queue.retire_worker(name)
     logger.info("worker stopped")
     logging.shutdown()
