@@ -37,7 +37,7 @@ def test_verbose_json_with_words(sdk: openai.OpenAI) -> None:
     )
     assert (answer.language, answer.text) == ("swedish", TEXT)
     assert answer.segments is not None and answer.segments[0].text == " Hej och välkommen."
-    assert answer.words is not None and answer.words[0].word == " Hej"
+    assert answer.words is not None and answer.words[0].word == "Hej"
 
 
 @pytest.mark.parametrize("name", ["text", "srt", "vtt"])

@@ -98,7 +98,7 @@ def test_words_are_told_only_when_asked_for() -> None:
     spoken = transcript(segment("Hej du", words=True))
     assert "words" not in json.loads(render(spoken, "verbose_json", ["segment"]))
     answer = json.loads(render(spoken, "verbose_json", ["word"]))
-    assert [w["word"] for w in answer["words"]] == [" Hej", " du"]
+    assert [w["word"] for w in answer["words"]] == ["Hej", "du"]
     assert "segments" not in answer
 
 

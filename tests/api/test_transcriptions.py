@@ -55,7 +55,7 @@ def test_words_come_when_asked_for(
     assert answer["language"] == "swedish"
     assert answer["language_code"] == "sv"
     assert answer["model"] == BUNDLE
-    assert [w["word"] for w in answer["words"]][:2] == [" Hej", " och"]
+    assert [w["word"] for w in answer["words"]][:2] == ["Hej", "och"]
     assert {"id", "seek", "tokens", "avg_logprob"} <= set(answer["segments"][0])
 
 

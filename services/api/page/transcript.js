@@ -65,7 +65,7 @@ function segmentItem(segment) {
   button.setAttribute("aria-label", `Play from ${clock(segment.start)}`);
   const text = document.createElement("p");
   const words = (segment.words ?? []).map((word) => wordSpan(word));
-  if (words.length) fill(text, words, segment.words);
+  if (words.length) fill(text, words, segment.text.trim());
   else text.textContent = segment.text.trim();
   item.classList.toggle("has-words", words.length > 0);
   item.append(button, text);
@@ -74,13 +74,14 @@ function segmentItem(segment) {
   return item;
 }
 
-/** Put words into a paragraph with the spaces between them, which some formats leave out. */
-function fill(text, spans, words) {
-  const haveSpaces = words.some(({ word }) => word.startsWith(" "));
-  spans.forEach((span, i) => {
-    if (i > 0 && (!haveSpaces || words[i].word.startsWith(" "))) text.append(" ");
-    text.append(span);
-  });
+/** Put words into a paragraph with what the text has between them: not every language has spaces. */
+function fill(paragraph, spans, text) {
+  let end = 0;
+  for (const span of spans) {
+    const start = Math.max(end, text.indexOf(span.textContent, end));
+    paragraph.append(text.slice(end, start), span);
+    end = start + span.textContent.length;
+  }
 }
 
 function wordSpan(word) {
