@@ -9,6 +9,7 @@ from services.contract.schema import ErrorInfo
 from tests.api.recordings import wav
 from tests.api.running_api import RunningApi
 from tests.api.scripted_worker import BUNDLE, ScriptedWorker
+from tests.waiting import wait_until
 
 ROUTE = "/v1/audio/transcriptions"
 TEXT = "Hej och välkommen. Det här är två fönster."
@@ -122,6 +123,10 @@ def test_silence_is_an_empty_text(client: httpx.Client, worker: ScriptedWorker) 
 def test_the_same_request_again_meets_its_job(
     client: httpx.Client, worker: ScriptedWorker, api: RunningApi
 ) -> None:
+    # A finished job answers again only for the model that is served, so the API must know of it.
+    wait_until(
+        lambda: client.get(f"/v1/models/{BUNDLE}").is_success, timeout_s=20, what="the worker"
+    )
     first, second = send(client), send(client)
     assert first.headers["x-job-id"] == second.headers["x-job-id"]
     other = send(client, language="en")
