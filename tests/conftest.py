@@ -6,6 +6,7 @@ Fault tests that kill Redis take `redis_server`, a server of their own; all othe
 import hashlib
 import os
 import random
+import signal
 import subprocess
 import wave
 from collections.abc import Callable, Iterator
@@ -30,6 +31,12 @@ def pytest_report_header() -> str:
 def seed() -> int:
     """Return the seed of this run: from the environment, else drawn once."""
     return int(os.environ.setdefault(SEED_NAME, str(random.SystemRandom().randrange(2**32))))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell lets what it runs in the background ignore SIGINT; children would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -230,14 +230,15 @@ def test_a_run_that_is_broken_off_goes_on_where_it_stopped(
     worker = stack.children()["services.worker"]
     words = ["transcribe", str(calls), "--batch", "night", "--url", stack.url]
     worker.suspend()
+    process = subprocess.Popen([sys.executable, "-m", "services.client", *words])
     try:
-        with subprocess.Popen([sys.executable, "-m", "services.client", *words]) as process:
-            wait_until(
-                lambda: len(list(client.jobs(batch="night"))) == 2, timeout_s=60, what="two jobs"
-            )
-            process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 130
+        wait_until(
+            lambda: len(list(client.jobs(batch="night"))) == 2, timeout_s=60, what="two jobs"
+        )
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
     finally:
+        process.kill()
         worker.resume()
     assert not list(calls.rglob("*.txt"))
     assert run(*words).exit_code == 0
