@@ -124,7 +124,7 @@ def test_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> N
 
 
 def test_missing_archive_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="does not exist; export it"):
         unpack(str(tmp_path / "x.tar.gz"), tmp_path / "cache")
 
 
