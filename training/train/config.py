@@ -100,8 +100,8 @@ class MixConfig(Section):
     """Share of the short batches padded to a length that the worker serves, which costs more."""
     long_form_share: Share = 0.0
     """Share of batches whose windows are 30 s from the middle of a long recording: the text before
-    them is the prompt, and they end in the middle of a sentence. Without them a model loses the
-    long files that it could transcribe before."""
+    them is the prompt, and they end in the middle of a sentence, as a decoder of long files meets
+    them."""
 
 
 class AugmentConfig(Section):
