@@ -6,6 +6,7 @@ API and worker are subprocesses; this module knows only their names and settings
 import signal
 import socket
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -20,6 +21,8 @@ from services.contract.settings import ApiSettings, ClientSettings, child_enviro
 
 #: The first start may download a model from the hub.
 READY_TIMEOUT_S = 3600.0
+#: What the logs and Redis' files take in the first minutes.
+LEAST_FREE_BYTES = 16 * 1024**2
 #: What the terminal sends when it closes, and what service managers send.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -116,15 +119,17 @@ def _free_port(host: str, port: int) -> int:
 
 
 def _prepared(data_dir: Path) -> Path:
-    """Make the data folder and try to write in it."""
+    """Make the data folder and try to write in it: on a full disk no process could say why."""
     try:
         for name in ("logs", "audio", "models"):
             (data_dir / name).mkdir(parents=True, exist_ok=True)
-        (data_dir / "up.lock").touch()
+        with tempfile.TemporaryFile(dir=data_dir) as probe:
+            probe.write(bytes(LEAST_FREE_BYTES))
+            probe.flush()
     except OSError as error:
         raise ServiceError(
             f"Cannot write to the data folder {data_dir}: {(error.strerror or '').lower()}; "
-            "choose another with --data-dir"
+            "make room, or choose another with --data-dir"
         ) from error
     return data_dir.resolve()
 

@@ -6,11 +6,14 @@ An unknown `STT_` name stops the start: a typo must never mean "the default, sil
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import PydanticCustomError
 
 from services.contract.errors import SettingsError
 
@@ -18,6 +21,30 @@ PREFIX = "STT_"
 GIB = 1024**3
 #: Empty, `*`, or origins as browsers send them: no path, no slash at the end.
 CORS_ORIGINS = r"^(\*|(https?://[^/,\s]+(\s*,\s*https?://[^/,\s]+)*)?)$"
+
+#: The names of CTranslate2, and `auto`, which is ours.
+COMPUTE_TYPE = (
+    "^(auto|default|int8|int8_float32|int8_float16|int8_bfloat16|int16|float16|bfloat16|float32)$"
+)
+
+
+def check_redis_url(url: SecretStr) -> SecretStr:
+    """Refuse an address that redis-py would read as another one: it passes over a wrong database.
+
+    Raises:
+        PydanticCustomError: no scheme of Redis, no host, a wrong port or database.
+    """
+    parts = urlsplit(url.get_secret_value())
+    try:
+        is_remote = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
+    except ValueError:  # The port is no number.
+        is_remote = False
+    is_database = re.fullmatch(r"/?|/\d+", parts.path)
+    if (is_remote and is_database) or (parts.scheme == "unix" and parts.path):
+        return url
+    raise PydanticCustomError(
+        "redis_url", "not an address of Redis; use redis://:password@host:6379/0"
+    )
 
 
 class CommonSettings(BaseModel):
@@ -27,7 +54,9 @@ class CommonSettings(BaseModel):
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
     )
 
-    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_url: Annotated[SecretStr, AfterValidator(check_redis_url)] = SecretStr(
+        "redis://127.0.0.1:6379/0"
+    )
     """Redis that holds jobs, queue and events."""
     audio_store_url: str = "file://./data/audio"
     """Where recordings are kept: `file:///folder`, or `s3://bucket/prefix` for several hosts."""
@@ -91,7 +120,7 @@ class WorkerSettings(CommonSettings):
 
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda)(:\d+)?$")] = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:1`."""
-    compute_type: str = "auto"
+    compute_type: Annotated[str, Field(pattern=COMPUTE_TYPE)] = "auto"
     """CTranslate2 compute type; `auto` is int8 on CPU and float16 on GPU, with a probe."""
     cpu_threads: Annotated[int, Field(ge=0)] = 0
     """Threads of the engine on CPU; 0 is one per core."""

@@ -3,12 +3,16 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import ctranslate2
 import httpx
 import psutil
 import pytest
+from redis import Redis
 
 from services.client.client import Client
 from tests.running_stack import RunningStack
@@ -42,6 +46,43 @@ def test_a_data_folder_that_cannot_be_written_is_one_line(
     assert "--data-dir" in refused(RunningStack(tmp_path / "file" / "data", "demo"))
 
 
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    # A mount of its own, seen by this one process.
+    alone = ["unshare", "--map-root-user", "--mount", "bash", "-c"]
+    small = f"mount -t tmpfs -o size=1m tmpfs {tmp_path}"
+    if subprocess.run([*alone, small], capture_output=True).returncode:
+        pytest.skip("this user may not make a small disk: unshare and mount are refused")
+    up = f"{sys.executable} -m services.client up --port 0 --data-dir {tmp_path}"
+    done = subprocess.run([*alone, f"{small} && {up}"], capture_output=True, text=True)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "no space left" in line and "make room" in line
+
+
+def test_a_wrong_redis_password_is_one_line(tmp_path: Path, redis_url: str) -> None:
+    with Redis.from_url(redis_url) as client:
+        client.config_set("requirepass", "right")
+        try:
+            wrong = redis_url.replace("redis://", "redis://:wrong@")
+            line = refused(RunningStack(tmp_path, "demo", STT_REDIS_URL=wrong))
+        finally:
+            client.config_set("requirepass", "")
+    assert "Redis refuses the password" in line and "STT_REDIS_URL" in line
+
+
+def test_a_redis_address_that_is_none_is_one_line(tmp_path: Path) -> None:
+    line = refused(RunningStack(tmp_path, "demo", STT_REDIS_URL="redis://h/notanumber"))
+    assert "STT_REDIS_URL" in line and "redis://" in line
+
+
+def test_a_gpu_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    if ctranslate2.get_cuda_device_count():
+        pytest.skip("this machine has a GPU")
+    line = refused(RunningStack(tmp_path, "demo", STT_DEVICE="cuda"))
+    assert "nvidia-smi" in line and "cpu" in line
+
+
 def test_a_misspelt_setting_is_one_line(tmp_path: Path) -> None:
     line = refused(RunningStack(tmp_path, "demo", STT_MAX_AUDIO="1"))
     assert "did you mean STT_MAX_AUDIO_S?" in line
@@ -57,6 +98,13 @@ def test_a_public_address_without_keys_is_one_line(tmp_path: Path, tiny_bundle_d
 def test_a_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     line = refused(RunningStack(tmp_path, tmp_path / "no-model"))
     assert "no-model" in line
+
+
+@pytest.mark.slow
+def test_a_hub_out_of_reach_is_one_line(tmp_path: Path) -> None:
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hub")}
+    line = refused(RunningStack(tmp_path / "data", "KBLab/kb-whisper-small", **nowhere))
+    assert "KBLab/kb-whisper-small" in line and "check the network" in line and "demo" in line
 
 
 @pytest.mark.slow

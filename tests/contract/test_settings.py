@@ -39,6 +39,32 @@ def test_a_value_out_of_bounds_names_the_variable_and_keeps_the_value_secret() -
     assert "hunter2" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["redis://h/notanumber", "redis://:hunter2@h:port/0", "http://h:6379/0", "redis://:hunter2@/0",
+     "h:6379", "redis://h:6379/0/1", "redis://h:99999/0", "redis://h:0/0", "unix://"],
+)  # fmt: skip
+def test_an_address_that_is_none_of_redis_is_refused_and_kept_secret(url: str) -> None:
+    with pytest.raises(SettingsError, match="STT_REDIS_URL: not an address of Redis") as caught:
+        load(WorkerSettings, {"STT_REDIS_URL": url})
+    assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://h", "redis://h/", "redis://h:6379/15", "rediss://user:p%40ss@h:6380/0",
+     "redis://[::1]:6379/0", "unix:///run/redis.sock", "unix:///run/redis.sock?db=2"],
+)  # fmt: skip
+def test_addresses_of_redis_are_accepted(url: str) -> None:
+    assert load(ApiSettings, {"STT_REDIS_URL": url}).redis_url.get_secret_value() == url
+
+
+def test_a_compute_type_that_the_engine_does_not_know_is_refused_before_a_model_is_loaded() -> None:
+    with pytest.raises(SettingsError, match="STT_COMPUTE_TYPE.*int8_float16"):
+        load(WorkerSettings, {"STT_COMPUTE_TYPE": "int4"})
+    assert load(WorkerSettings, {"STT_COMPUTE_TYPE": "int8_float16"}).compute_type == "int8_float16"
+
+
 def test_an_empty_value_means_the_default() -> None:
     assert load(WorkerSettings, {"STT_SLOTS": ""}).slots == WorkerSettings().slots
 
