@@ -2,7 +2,7 @@
 
 A folder counts once its COMPLETE file lists every other file with its size. The marker is written
 last, by rename, after the files are on disk. A folder without it, or that does not match it, is set
-aside as `*.broken`.
+aside as `*.broken` and deleted once the run has a complete checkpoint as new as that.
 """
 
 import json
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 MARKER = "COMPLETE"
 EVALUATION = "evaluation.json"
 PREFIX = "checkpoint-"
+_BROKEN = ".broken"
 
 
 def step_of(checkpoint: Path) -> int:
@@ -68,13 +69,20 @@ def newest_complete(folder: Path) -> Path | None:
 
 
 def keep(folder: Path, n_last: int) -> None:
-    """Delete all checkpoints but the last `n_last` and the one with the lowest dev WER."""
+    """Delete all checkpoints but the last `n_last` and the one with the lowest dev WER.
+
+    What was set aside goes too once it is caught up with: it may be gigabytes, and a full disk is
+    what leaves checkpoints half-written.
+    """
     complete = complete_checkpoints(folder)
     kept = {*complete[-n_last:], best(complete)}
     for checkpoint in complete:
         if checkpoint not in kept:
             (checkpoint / MARKER).unlink()
             shutil.rmtree(checkpoint)
+    for broken in folder.glob(f"{PREFIX}*{_BROKEN}"):
+        if complete and step_of(broken.with_suffix("")) <= step_of(complete[-1]):
+            shutil.rmtree(broken)
 
 
 def last(folder: Path, n_last: int) -> list[Path]:
@@ -99,11 +107,11 @@ def word_error_rate(checkpoint: Path) -> float | None:
 
 
 def _set_aside(checkpoint: Path) -> None:
-    target = checkpoint.with_name(checkpoint.name + ".broken")
+    target = checkpoint.with_name(checkpoint.name + _BROKEN)
     if target.exists():
         shutil.rmtree(target)
     checkpoint.rename(target)
-    logger.warning("incomplete checkpoint set aside", extra={"checkpoint": target.name})
+    logger.warning("%s is incomplete and was set aside as %s", checkpoint, target.name)
 
 
 def _flush(path: Path) -> int:

@@ -59,6 +59,18 @@ def test_keep_leaves_the_last_and_the_best(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-2", "checkpoint-4"]
 
 
+def test_what_was_set_aside_goes_once_the_run_has_caught_up(tmp_path: Path) -> None:
+    make(tmp_path, 4)
+    make(tmp_path, 8, complete=False)
+    checkpoints.newest_complete(tmp_path)
+    make(tmp_path, 6)
+    checkpoints.keep(tmp_path, 1)
+    assert (tmp_path / "checkpoint-8.broken").is_dir()
+    make(tmp_path, 8)
+    checkpoints.keep(tmp_path, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-8"]
+
+
 def test_best_of_equals_is_the_newest_and_unrated_ones_do_not_count(tmp_path: Path) -> None:
     made = [make(tmp_path, 1, 0.2), make(tmp_path, 2, 0.2), make(tmp_path, 3)]
     assert checkpoints.best(made) == made[1]

@@ -109,14 +109,19 @@ def test_run_of_a_version_with_fewer_options_goes_on(
 
 
 def test_half_written_newest_checkpoint_is_passed_over(
-    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
+    tiny_model: ModelConfig,
+    tiny_run: TrainConfig,
+    corpus: PreparedCorpus,
+    run_dir: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert not train(tiny_model, tiny_run, corpus, run_dir, seed=1, max_time_s=0.0)
     broken = run_dir / "checkpoints" / "checkpoint-7"
     broken.mkdir()
     (broken / "model.safetensors").write_bytes(b"half")
     assert train(tiny_model, tiny_run, corpus, run_dir, seed=1)
-    assert broken.with_name("checkpoint-7.broken").exists()
+    assert "checkpoint-7 is incomplete and was set aside as checkpoint-7.broken" in caplog.text
+    assert not list(broken.parent.glob("*.broken"))
 
 
 def test_changed_config_is_refused_on_resume(
