@@ -5,9 +5,12 @@ import time
 from pathlib import Path
 
 from services.contract.errors import ConfigError, DataError
+from services.contract.model_bundle import read as read_bundle
+from services.contract.model_registry import current, list_deployed
 from services.contract.model_registry import deploy as deploy_bundle
 from services.contract.model_registry import rollback as rollback_bundle
 from training.config import DeployConfig, TrainingConfig
+from training.convert.record import ConversionRecord, forget
 from training.convert.run import convert as convert_checkpoint
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.models import weights_sha256
@@ -23,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def recipe(config: TrainingConfig, max_time_s: float | None) -> bool:
-    """Run every stage; what a killed or stopped run has finished is kept.
+    """Run every stage; what an earlier run has finished is kept, and said.
 
     Returns:
         False when training stopped and the same command continues it.
@@ -39,8 +42,9 @@ def recipe(config: TrainingConfig, max_time_s: float | None) -> bool:
         return False
     if not _is_evaluated(config):
         evaluate(config, None)
-    convert(config)
-    if config.deploy is not None:
+    if not _is_converted(config):
+        convert(config)
+    if config.deploy is not None and not _is_deployed(config):
         deploy(config, None)
     return True
 
@@ -73,11 +77,41 @@ def _is_evaluated(config: TrainingConfig) -> bool:
         report = _report(config)
     except DataError:  # damaged, or of another version
         return False
-    return (
+    done = (
         report is not None
         and report.config == _as_served(config)
         and report.model_sha256 == weights_sha256(_final(config))
     )
+    if done:
+        logger.info("already evaluated: %s", config.work_dir / "report")
+    return done
+
+
+def _is_converted(config: TrainingConfig) -> bool:
+    """Whether the bundle was made from these weights, this evaluation and this config."""
+    done = _conversion(config).describes(_bundle(config))
+    if done:
+        logger.info("already converted: %s", _bundle(config))
+    return done
+
+
+def _is_deployed(config: TrainingConfig) -> bool:
+    """Whether the bundle was handed over before; a rollback since then is not undone."""
+    models_dir = _deploy_section(config).models_dir
+    bundle = read_bundle(_bundle(config))
+    if all(bundle.manifest != known.manifest for known in list_deployed(models_dir)):
+        return False
+    serving = current(models_dir)
+    if serving is not None and serving.manifest == bundle.manifest:
+        logger.info("already deployed: %s", bundle.id)
+    else:
+        now = "nothing" if serving is None else serving.id
+        logger.warning(
+            "%s was deployed before and %s is now; the command `deploy` would serve it again",
+            bundle.id,
+            now,
+        )
+    return True
 
 
 def synthesize(config: TrainingConfig) -> None:
@@ -129,21 +163,23 @@ def _as_served(config: TrainingConfig) -> EvaluateConfig:
 
 def convert(config: TrainingConfig) -> Path:
     """Make the bundle, with the report if there is one."""
-    return convert_checkpoint(
-        config.convert,
-        _final(config),
-        open_corpus(config),
-        config.work_dir / "bundle",
-        _report(config),
+    bundle_dir = _bundle(config)
+    forget(bundle_dir)
+    convert_checkpoint(
+        config.convert, _final(config), open_corpus(config), bundle_dir, _report(config)
     )
+    _conversion(config).keep(bundle_dir)
+    return bundle_dir
+
+
+def _conversion(config: TrainingConfig) -> ConversionRecord:
+    return ConversionRecord.of(config.convert, _final(config), _report(config))
 
 
 def deploy(config: TrainingConfig, source: str | None) -> None:
     """Hand the bundle to the workers."""
     section = _deploy_section(config)
-    bundle = deploy_bundle(
-        source or str(config.work_dir / "bundle"), section.models_dir, force=section.force
-    )
+    bundle = deploy_bundle(source or str(_bundle(config)), section.models_dir, force=section.force)
     logger.info("deployed %s", bundle.id)
 
 
@@ -165,7 +201,7 @@ def publish(config: TrainingConfig, *, dry_run: bool, private: bool) -> str:
     )
     return publish_model(
         section,
-        config.work_dir / "bundle",
+        _bundle(config),
         _final(config),
         _report(config),
         config.work_dir / "publish",
@@ -180,6 +216,10 @@ def _deploy_section(config: TrainingConfig) -> DeployConfig:
 
 def _final(config: TrainingConfig) -> Path:
     return config.work_dir / "run" / "final"
+
+
+def _bundle(config: TrainingConfig) -> Path:
+    return config.work_dir / "bundle"
 
 
 def _report(config: TrainingConfig) -> EvaluationReport | None:

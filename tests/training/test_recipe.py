@@ -6,15 +6,22 @@ from pathlib import Path
 import pytest
 import yaml
 
+from services.contract.model_bundle import ModelBundle
 from services.contract.model_registry import current
 from tests.training.small_corpus import write_corpus
 from training.__main__ import main
 from training.time_limit import EXIT_RESUMABLE
 
 
-@pytest.fixture
-def config_file(tmp_path: Path, tiny_checkpoint_dir: Path) -> Path:
-    work = tmp_path / "work"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the recipe works."""
+    return tmp_path_factory.mktemp("recipe")
+
+
+@pytest.fixture(scope="module")
+def config_file(folder: Path, tiny_checkpoint_dir: Path) -> Path:
+    work = folder / "work"
     content = {
         "name": "tiny",
         "work_dir": str(work),
@@ -43,29 +50,77 @@ def config_file(tmp_path: Path, tiny_checkpoint_dir: Path) -> Path:
             "threads": 1,
         },
         "convert": {"quantization": "float32", "parity_clips": 2, "quantization_clips": 2},
-        "deploy": {"models_dir": str(tmp_path / "models")},
+        "deploy": {"models_dir": str(folder / "models")},
     }
-    path = tmp_path / "tiny.yaml"
+    path = folder / "tiny.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
 
 
-def test_recipe_goes_from_text_to_a_deployed_bundle(config_file: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def finished(config_file: Path, folder: Path) -> list[str]:
+    """The command of a recipe that was stopped once, went on and came to its end."""
     command = ["recipe", "--config", str(config_file)]
     assert main([*command, "--max-time", "0s"]) == EXIT_RESUMABLE
-    assert current(tmp_path / "models") is None
+    assert current(folder / "models") is None
     assert main(command) == 0
-    bundle = current(tmp_path / "models")
-    assert bundle is not None and bundle.name == "tiny" and bundle.languages == ("sv",)
+    return command
+
+
+def served(folder: Path) -> ModelBundle:
+    bundle = current(folder / "models")
+    assert bundle is not None
+    return bundle
+
+
+def test_recipe_goes_from_text_to_a_deployed_bundle(finished: list[str], folder: Path) -> None:
+    bundle = served(folder)
+    assert bundle.name == "tiny" and bundle.languages == ("sv",)
     manifest = json.loads((bundle.path / "manifest.json").read_text())
     assert manifest["base_model"]
     assert [result["n_clips"] for result in manifest["evaluations"]] == [6, 6]
-    work = tmp_path / "work"
+    work = folder / "work"
     assert (work / "report" / "page.html").is_file()
-    made = (work / "report" / "report.json").stat().st_mtime_ns
-    assert main(command) == 0
-    assert (work / "report" / "report.json").stat().st_mtime_ns == made
     assert yaml.safe_load((work / "config.yaml").read_text())["train"]["max_steps"] == 4
+
+
+def test_finished_recipe_makes_nothing_twice(
+    finished: list[str], folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = served(folder)
+    made = (folder / "work" / "report" / "report.json").stat().st_mtime_ns
+    assert main(finished) == 0
+    for word in ("prepared", "trained", "evaluated", "converted", "deployed"):
+        assert f"already {word}" in caplog.text
+    assert (folder / "work" / "report" / "report.json").stat().st_mtime_ns == made
+    assert served(folder) == before
+
+
+def test_finished_recipe_does_not_undo_a_rollback(
+    finished: list[str], folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before, options = served(folder), finished[1:]
+    assert main(["rollback", *options]) == 0
+    assert main(finished) == 0
+    assert current(folder / "models") != before
+    assert f"{before.id} was deployed before and" in caplog.text
+    assert main(["deploy", *options]) == 0
+    assert served(folder) == before
+
+
+def test_damaged_bundle_is_made_again(finished: list[str], folder: Path) -> None:
+    before, weights = served(folder), folder / "work" / "bundle" / "model.bin"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    assert main(finished) == 0
+    assert weights.read_bytes() == whole
+    assert served(folder) != before
+
+
+def test_bundle_of_other_settings_is_made_again(finished: list[str], folder: Path) -> None:
+    before = served(folder)
+    assert main([*finished, "--set", "convert.parity_clips=1"]) == 0
+    assert served(folder) != before
 
 
 def test_split_that_a_later_stage_wants_is_missed_before_training(
@@ -73,11 +128,11 @@ def test_split_that_a_later_stage_wants_is_missed_before_training(
 ) -> None:
     clips = [("Hej på dig.", 0.5, "talk")]
     write_corpus(tmp_path / "prepared", {"train": clips, "dev": clips})
-    prepared = f"prepared={tmp_path / 'prepared'}"
-    command = ["recipe", "--config", str(config_file), "--set", prepared]
-    assert main([*command, "--set", "synthesize=null"]) == 1
+    values = (f"prepared={tmp_path / 'prepared'}", f"work_dir={tmp_path}", "synthesize=null")
+    command = ["recipe", "--config", str(config_file)]
+    assert main([*command, *(part for value in values for part in ("--set", value))]) == 1
     assert "evaluate.splits: the corpus has no clip in test" in capsys.readouterr().err
-    assert not (tmp_path / "work" / "run").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_stage_without_its_section_is_named(

@@ -79,7 +79,7 @@ def _existing(place: Workplace, plan: Plan, *, overwrite: bool) -> PreparedManif
         return None
     complete = manifest.plan_sha256 == plan.sha256 and place.has_shards(manifest)
     if complete:
-        logger.info("already prepared", extra={"out_url": place.out_url})
+        logger.info("already prepared: %s", place.out_url)
         return manifest
     if not overwrite:
         state = "is damaged" if manifest.plan_sha256 == plan.sha256 else "is another corpus"

@@ -8,6 +8,7 @@ run/
   final/                      the finished model, as transformers and `convert` read it
 """
 
+import logging
 from pathlib import Path
 
 from training.prepare.shards import PreparedCorpus
@@ -21,6 +22,8 @@ from training.train.remote import RemoteCheckpoints
 from training.train.setup import is_first_process, join_processes, prepare_setup
 from training.train.stopping import StopCallback
 from training.train.trainer import WhisperTrainer
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -49,6 +52,7 @@ def train(
     if (run_dir / FINAL).exists():
         keep_fingerprint(model, config, corpus, seed, run_dir)
         check_result(run_dir)
+        logger.info("already trained: %s", run_dir / FINAL)
         return True
     folder = run_dir / "checkpoints"
     stop = StopCallback(max_time_s)

@@ -1,0 +1,78 @@
+"""Adapters all the way: trained, killed, resumed, merged, converted, loaded by faster-whisper."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import faster_whisper
+import numpy as np
+import pytest
+import torch
+import yaml
+from transformers import WhisperForConditionalGeneration
+
+from services.contract.model_bundle import verify
+from tests.tiny_model import SENTENCE
+from tests.training.small_corpus import write_corpus
+from tests.waiting import wait_until
+from training.train import checkpoints
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+TARGETS = ("q_proj", "v_proj", "fc1")
+
+
+@pytest.fixture
+def command(tmp_path: Path, tiny_checkpoint_dir: Path) -> list[str]:
+    """The recipe with adapters, on a dozen clips of noise."""
+    clips = [("Hej på dig.", 0.5 + 0.1 * (i % 5), "talk") for i in range(12)]
+    write_corpus(tmp_path / "prepared", {"train": clips, "dev": clips[:4], "test": clips[4:8]})
+    lora = {"rank": 4, "alpha": 8, "dropout": 0.1, "target_modules": list(TARGETS)}
+    train = {"max_steps": 20, "warmup_steps": 2, "learning_rate": 1e-4, "batch_size": 4}
+    train |= {"save_every_steps": 2, "evaluate_every_steps": 10, "dev_clips": 2, "device": "cpu"}
+    evaluate = {"splits": ["test"], "beam_size": 1, "max_new_tokens": 8, "long_form_minutes": 0}
+    content = {
+        "name": "adapted",
+        "work_dir": str(tmp_path / "whole"),
+        "prepared": str(tmp_path / "prepared"),
+        "model": {"base": str(tiny_checkpoint_dir), "lora": lora},
+        "train": train,
+        "evaluate": evaluate,
+        "convert": {"quantization": "int8", "parity_clips": 2, "quantization_clips": 2},
+    }
+    config = tmp_path / "c.yaml"
+    config.write_text(yaml.safe_dump(content))
+    return [sys.executable, "-m", "training", "recipe", "--config", str(config)]
+
+
+def weights_sha256(work_dir: Path) -> str:
+    return hashlib.sha256((work_dir / "bundle" / "model.bin").read_bytes()).hexdigest()
+
+
+def test_adapters_survive_kill_and_reach_faster_whisper(
+    command: list[str], tmp_path: Path, tiny_checkpoint_dir: Path
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(command, check=True)
+    again = [*command, "--set", f"work_dir={killed}"]
+    process = subprocess.Popen(again)
+    folder = killed / "run" / "checkpoints"
+    wait_until(
+        lambda: bool(checkpoints.complete_checkpoints(folder)), timeout_s=60, what="a checkpoint"
+    )
+    process.kill()
+    process.wait()
+    subprocess.run(again, check=True)
+    assert weights_sha256(killed) == weights_sha256(whole)
+
+    start = WhisperForConditionalGeneration.from_pretrained(tiny_checkpoint_dir).state_dict()
+    final = WhisperForConditionalGeneration.from_pretrained(killed / "run" / "final").state_dict()
+    assert start.keys() == final.keys()
+    differ = {name for name in start if not torch.equal(start[name], final[name])}
+    assert differ and all(name.split(".")[-2] in TARGETS for name in differ)
+
+    verify(killed / "bundle")
+    model = faster_whisper.WhisperModel(str(killed / "bundle"), device="cpu")
+    noise = np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32)
+    segments, _ = model.transcribe(noise, language="sv", beam_size=1, word_timestamps=True)
+    assert "".join(segment.text for segment in segments).strip() == SENTENCE
