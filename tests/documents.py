@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PATHS = tuple(sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("training/**/*.md")]))
 PROGRAMS = (
-    *("make", "curl", "docker", "kubectl", "git", "pip", "python", "torchrun"),
+    *("make", "curl", "docker", "kubectl", "git", "pip", "python", "tar", "torchrun"),
     *("whisper-sv", "kaggle", "modal", "cd"),
 )
 _ASSIGNMENT = re.compile(r"^[A-Z][A-Z0-9_]*=")
