@@ -20,6 +20,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from services.contract.errors import AudioStoreError, SettingsError
 from services.contract.recording_files import (
+    GONE,
     BucketFile,
     LocalFile,
     StagedFile,
@@ -132,7 +133,7 @@ class AudioStore:
         Raises:
             AudioExpiredError: there is no such recording any more.
         """
-        path = self._path(key)
+        path = self._readable(key)
         with store_errors():
             if "memory" in self._protocols():
                 # All readers of fsspec's memory files share one position.
@@ -150,7 +151,7 @@ class AudioStore:
 
     def exists(self, key: str) -> bool:
         """Tell whether there is such a recording."""
-        path = self._path(key)
+        path = self._readable(key)
         with store_errors():
             self._fs.invalidate_cache()
             return bool(self._fs.exists(path))
@@ -200,9 +201,15 @@ class AudioStore:
             raise AudioStoreError(f"{key[:64]!r} is not a key of the audio store.")
         return f"{self._root}/{key}"
 
+    def _readable(self, key: str) -> str:
+        """Return a key's path in a folder that is there: a lost mount is not expired audio."""
+        if self._is_local and not os.path.isdir(self._root):
+            raise AudioStoreError(GONE)
+        return self._path(key)
+
     def _info(self, key: str) -> dict[str, Any]:
         self._fs.invalidate_cache()
-        return cast(dict[str, Any], self._fs.info(self._path(key)))
+        return cast(dict[str, Any], self._fs.info(self._readable(key)))
 
     def _protocols(self) -> tuple[str, ...]:
         protocol = self._fs.protocol

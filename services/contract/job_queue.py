@@ -62,7 +62,7 @@ class JobQueue:
     @redis_errors()
     def depth(self) -> dict[Lane, int]:
         """Return how many jobs wait in each lane."""
-        pipe = self.redis.pipeline()
+        pipe = self.redis.pipeline(transaction=False)
         for lane in Lane:
             pipe.llen(self.queues[lane].key)
         return dict(zip(Lane, pipe.execute(), strict=True))
@@ -113,7 +113,7 @@ class JobQueue:
     @redis_errors()
     def cancel(self, job_id: str) -> bool:
         """Take a waiting job out of the queue; False if it does not wait (a worker has it)."""
-        pipe = self.redis.pipeline()
+        pipe = self.redis.pipeline(transaction=False)
         for queue in self.queues.values():
             pipe.lrem(queue.key, 1, job_id)
         was_waiting = any(pipe.execute())

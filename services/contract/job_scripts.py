@@ -1,7 +1,9 @@
 """The Lua scripts that change jobs: each one checks, writes, indexes and tells, in one atomic step.
 
 redis-py repeats a script whose reply was lost, so each of them answers its own repetition with
-the same success and without a second effect. Scripts build key names themselves: one Redis, no
+the same success and without a second effect. A Redis that is full refuses a script whose first
+write may need memory: those that end, give back or delete a job begin with one that needs none,
+since they are the way out. Scripts build key names themselves: one Redis, no
 cluster (RQ knows none either). Keys:
 
     stt:job:<id>                 hash: the record
@@ -152,8 +154,8 @@ local f = redis.call('HMGET', job_key(id), 'status', 'execution_id')
 if f[2] ~= execution then return 0 end
 if f[1] == 'queued' then return 1 end
 if f[1] ~= 'processing' then return 0 end
-redis.call('HSET', job_key(id), 'status', 'queued')
 index(id, 'processing', 'queued')
+redis.call('HSET', job_key(id), 'status', 'queued')
 emit(id, 'status')
 return 1
 """
@@ -170,10 +172,10 @@ local f = redis.call('HMGET', job_key(id), 'status', 'execution_id')
 if execution ~= '' and f[2] ~= execution then return 0 end
 if f[1] == to then return 1 end
 if f[1] ~= 'queued' and f[1] ~= 'processing' then return 0 end
+redis.call('EXPIRE', 'stt:windows:' .. id, windows_ttl)
 if transcript ~= '' then
   redis.call('SET', 'stt:transcript:' .. id, transcript, 'EX', text_ttl)
 end
-redis.call('EXPIRE', 'stt:windows:' .. id, windows_ttl)
 redis.call('HSET', job_key(id), 'status', to, unpack(ARGV, 8))
 redis.call('ZADD', 'stt:ended:audio', now, id)
 redis.call('ZADD', 'stt:ended:record', now, id)
@@ -192,9 +194,9 @@ local id, execution = ARGV[1], ARGV[2]
 local f = redis.call('HMGET', job_key(id), 'status', 'execution_id')
 if f[1] == 'processing' then
   if execution ~= '' and f[2] ~= execution then return 0 end
+  index(id, 'processing', 'queued')
   redis.call('HINCRBY', job_key(id), 'abandoned', 1)
   redis.call('HSET', job_key(id), 'status', 'queued')
-  index(id, 'processing', 'queued')
   emit(id, 'status')
 end
 return tonumber(redis.call('HGET', job_key(id), 'abandoned') or 0)
@@ -228,3 +230,11 @@ local audio = redis.call('HGET', job_key(ARGV[1]), 'audio_key')
 if audio then release_audio(ARGV[1], audio) else redis.call('ZREM', 'stt:ended:audio', ARGV[1]) end
 """
 )
+
+#: KEYS: a task's lock. ARGV: seconds -> 1 for the one caller whose turn it is in that time.
+TAKE_TURN: Final = """
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])
+return 1
+"""

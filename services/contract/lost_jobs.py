@@ -55,7 +55,7 @@ def find_lost(store: JobStore, queue: JobQueue) -> set[str]:
 @redis_errors()
 def confirmed(store: JobStore, lost: set[str]) -> set[str]:
     """Remember the lost jobs of this sweep; return those that the sweep before found too."""
-    pipe = store.redis.pipeline()
+    pipe = store.redis.pipeline(transaction=False)
     pipe.smembers(LOST_KEY)
     pipe.delete(LOST_KEY)
     if lost:

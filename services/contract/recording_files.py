@@ -17,6 +17,7 @@ except ImportError:
 
 #: What an upload to a bucket holds in memory; a bucket takes 10,000 parts of at least 5 MiB.
 BLOCK_BYTES = 8 * 1024 * 1024
+GONE = "The audio store's folder or bucket is gone; check STT_AUDIO_STORE_URL."
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -35,9 +36,7 @@ def store_errors(*, is_writing: bool = False) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         if is_writing:
-            raise AudioStoreError(
-                "The audio store's folder or bucket is gone; check STT_AUDIO_STORE_URL."
-            ) from error
+            raise AudioStoreError(GONE) from error
         raise AudioExpiredError("The audio is no longer kept; send it again.") from error
     except (OSError, BotoCoreError) as error:
         if getattr(error, "errno", None) in FULL:

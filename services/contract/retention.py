@@ -13,6 +13,7 @@ from services.contract.append_only_file import rewrite_after_deletes
 from services.contract.audio_store import AudioStore
 from services.contract.errors import JobNotFoundError
 from services.contract.job_queue import JobQueue
+from services.contract.job_scripts import TAKE_TURN
 from services.contract.job_store import JobStore
 from services.contract.lost_jobs import requeue_lost
 from services.contract.redis_client import redis_errors, text
@@ -81,7 +82,7 @@ def sweep(store: JobStore, queue: JobQueue, audio: AudioStore) -> SweepCounts | 
 @redis_errors()
 def is_due(store: JobStore, what: str, every_s: int) -> bool:
     """Claim a periodic task for this process: lock and timetable in one key that expires."""
-    return bool(store.redis.set(f"stt:lock:{what}", "1", nx=True, ex=every_s))
+    return bool(store.redis.eval(TAKE_TURN, 1, f"stt:lock:{what}", every_s))
 
 
 def release_due_audio(store: JobStore) -> None:

@@ -202,3 +202,12 @@ def describe(error: ValidationError) -> str:
 def child_environ(changes: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment with changes, for a process it starts."""
     return {**os.environ, **changes}
+
+
+def forbid_reports() -> None:
+    """Keep onnxruntime, which finds speech, from reporting its use to its maker.
+
+    To be called before it is imported: it sends a first report at its import.
+    Source: onnxruntime's Privacy.md, "Disabling Telemetry" (official Linux builds since 1.29).
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"

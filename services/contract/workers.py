@@ -71,7 +71,7 @@ class Workers:
     @redis_errors()
     def retire(self, name: str) -> None:
         """Say that a worker has stopped."""
-        pipe = self._redis.pipeline()
+        pipe = self._redis.pipeline(transaction=False)
         pipe.delete(worker_key(name))
         pipe.srem(WORKERS_KEY, name)
         pipe.execute()

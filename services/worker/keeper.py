@@ -30,16 +30,19 @@ class Keeper(threading.Thread):
 
     def run(self) -> None:
         """Work until `stop`; an outage of Redis is waited out."""
-        beaten_at = float("-inf")
+        beaten_at, is_away = float("-inf"), False
         while not self._stopped.is_set():
             try:
                 if time.monotonic() - beaten_at >= self._beat_s:
                     beaten_at = time.monotonic()
                     self._renew()
                 self._hear()
+                is_away = False
             except (RedisError, QueueUnavailableError) as error:
                 beaten_at = float("-inf")  # leases first when Redis is back
-                logger.warning("could not renew leases: %s", error)
+                if not is_away:  # One line for an outage of hours.
+                    logger.warning("could not renew leases: %s", error)
+                is_away = True
             self._stopped.wait(_CANCEL_POLL_S)
 
     def stop(self) -> None:

@@ -3,7 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from services.contract.errors import QueueUnavailableError
 
 #: Shorter busy times say nothing about long recordings.
 _MIN_AUDIO_S = 1.0
@@ -27,4 +29,6 @@ class Pace:
             busy_s = now - max(started, self._told_until)
             self._told_until = now
         if audio_s >= _MIN_AUDIO_S:
-            self._report(busy_s / audio_s)
+            # A figure less is no reason to lose a transcript.
+            with suppress(QueueUnavailableError):
+                self._report(busy_s / audio_s)

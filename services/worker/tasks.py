@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from services.contract.audio_store import AudioStore
-from services.contract.errors import InternalError, QueueUnavailableError, SttError
+from services.contract.errors import InternalError, SttError
 from services.contract.job_queue import JobQueue
 from services.contract.job_store import JobStore
 from services.contract.schema import ErrorInfo, Job, TranscriptionOptions, WindowResult
@@ -16,6 +16,7 @@ from services.worker.audio import Source
 from services.worker.engine import Engine
 from services.worker.job_token import JobInterrupted, JobLost, JobToken, token_of_this_thread
 from services.worker.pace import Pace
+from services.worker.patience import STORE_PATIENCE_S, outwait
 from services.worker.served_models import ServedModels
 from services.worker.transcriber import Hooks, Transcriber
 
@@ -50,13 +51,13 @@ def transcribe(job_id: str) -> dict[str, str]:
 
     Raises:
         JobInterrupted: the worker wants the job back in the queue.
-        QueueUnavailableError: Redis stayed away; the job is started again when its lease ends.
     """
     if _runtime is None:
         raise RuntimeError("install() comes first")
     token = token_of_this_thread()
     with _runtime.models.use() as engine:
-        job = _runtime.store.start(job_id, token.execution_id, engine.model.bundle.id)
+        run = (job_id, token.execution_id, engine.model.bundle.id)
+        job = outwait(token, _runtime.store.start, *run)
         if job is None:
             return {"outcome": "not wanted"}
         return {"outcome": _run(_runtime, engine, job, token)}
@@ -73,8 +74,6 @@ def _run(runtime: Runtime, engine: Engine, job: Job, token: JobToken) -> str:
     except JobInterrupted:
         runtime.store.release(job.id, token.execution_id)
         raise
-    except QueueUnavailableError:
-        raise
     except SttError as error:
         logger.info("job failed: %s", error.code, extra=facts)
         return _fail(runtime, job, token, error)
@@ -89,9 +88,11 @@ def _run(runtime: Runtime, engine: Engine, job: Job, token: JobToken) -> str:
 
 def _transcribe(runtime: Runtime, engine: Engine, job: Job, token: JobToken) -> None:
     variant = variant_of(engine.model.bundle.id, job.options)
-    finished = {window.index: window for window in runtime.store.windows(job.id, variant)}
+    windows = outwait(token, runtime.store.windows, job.id, variant)
+    finished = {window.index: window for window in windows}
     checkpoints = _Checkpoints(runtime.store, job, token, variant, finished)
-    with _recording(runtime.audio, job.audio.key) as source, runtime.pace.job(job.audio.duration):
+    key, duration = job.audio.key, job.audio.duration
+    with _recording(runtime.audio, key, token) as source, runtime.pace.job(duration):
         transcript = Transcriber(engine, max_duration_s=runtime.max_audio_s).transcribe(
             source,
             job.options,
@@ -100,7 +101,7 @@ def _transcribe(runtime: Runtime, engine: Engine, job: Job, token: JobToken) -> 
             hooks=Hooks(on_window=checkpoints.add, check=token.check),
             finished=finished,
         )
-    if not runtime.store.succeed(job.id, token.execution_id, transcript):
+    if not outwait(token, runtime.store.succeed, job.id, token.execution_id, transcript):
         raise JobLost(job.id)
 
 
@@ -110,18 +111,19 @@ def variant_of(bundle_id: str, options: TranscriptionOptions) -> str:
 
 
 @contextmanager
-def _recording(audio: AudioStore, key: str) -> Iterator[Source]:
+def _recording(audio: AudioStore, key: str, token: JobToken) -> Iterator[Source]:
     path = audio.local_path(key)
     if path is not None and path.exists():
         yield path
         return
-    with audio.open(key) as file:
+    with outwait(token, audio.open, key, at_most_s=STORE_PATIENCE_S) as file:
         yield file
 
 
 def _fail(runtime: Runtime, job: Job, token: JobToken, error: SttError) -> str:
     info = ErrorInfo(code=error.code, message=error.message)
-    return "failed" if runtime.store.fail(job.id, token.execution_id, info) else "lost"
+    ended = outwait(token, runtime.store.fail, job.id, token.execution_id, info)
+    return "failed" if ended else "lost"
 
 
 class _Checkpoints:
@@ -153,6 +155,6 @@ class _Checkpoints:
             self._n_in_a_row += 1
         done_s = self._ends.get(self._n_in_a_row - 1, 0.0)
         progress = min(1.0, done_s / max(self._job.audio.duration, done_s, 0.001))
-        execution_id = self._token.execution_id
-        if not self._store.add_window(self._job.id, execution_id, self._variant, window, progress):
+        run = (self._job.id, self._token.execution_id, self._variant)
+        if not outwait(self._token, self._store.add_window, *run, window, progress):
             raise JobLost(self._job.id)

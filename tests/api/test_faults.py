@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from redis import Redis
 
 from services.contract import recording_files
 from tests.api.recordings import wav
@@ -137,6 +138,23 @@ def test_an_unwritable_store_is_503(api: RunningApi, client: httpx.Client) -> No
     assert answer.status_code in (503, 410), answer.text
     assert answer.json()["error"]["code"] == "audio_store_unavailable"
     assert client.get("/readyz").status_code == 503
+
+
+def test_a_full_redis_is_not_ready_and_jobs_can_be_deleted(
+    api: RunningApi, client: httpx.Client, redis_client: Redis
+) -> None:
+    job = create(client).json()
+    redis_client.config_set("maxmemory", 1)
+    try:
+        refused = client.post("/v1/jobs", files={"file": ("a.wav", wav(), "audio/wav")})
+        assert refused.status_code == 503
+        assert refused.json()["error"]["code"] == "queue_unavailable"
+        assert client.get("/readyz").json()["checks"]["redis"] == "queue_unavailable"
+        assert client.delete(f"/v1/jobs/{job['id']}").status_code == 200
+        assert api.stored() == []
+    finally:
+        redis_client.config_set("maxmemory", 0)
+    assert client.get("/readyz").status_code == 200
 
 
 def test_a_required_worker_is_asked_for(redis_url: str, tmp_path: Path) -> None:

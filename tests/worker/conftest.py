@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from services.contract import model_bundle
 from services.contract.settings import WorkerSettings
-from services.worker.audio import decode
+from services.worker.audio import SAMPLE_RATE, decode
 from services.worker.engine import Engine, EngineLimits
 from services.worker.model_loader import load
+from tests.redis_server import RedisServer
 from tests.worker import models
+from tests.worker.stack import Stack
 
 
 @pytest.fixture(scope="session")
@@ -86,3 +88,18 @@ def spoken(speech: Callable[..., Path]) -> NDArray[np.float32]:
         n_quiet = int(16_000 * generator.uniform(0.05, 4))
         parts.append(generator.normal(0, 0.002, n_quiet).astype(np.float32))
     return np.concatenate(parts)
+
+
+@pytest.fixture
+def recording(spoken: NDArray[np.float32]) -> Callable[[float], NDArray[np.float32]]:
+    """Return a function that cuts so many seconds of speech."""
+    return lambda seconds: np.resize(spoken, int(seconds * SAMPLE_RATE))
+
+
+@pytest.fixture
+def stack(redis_server: RedisServer, tmp_path: Path, short_bundle_dir: Path) -> Iterator[Stack]:
+    """A Redis of its own and no worker yet."""
+    made = Stack(redis_server.url, tmp_path, short_bundle_dir)
+    yield made
+    made.close()
+    print(made.logs())

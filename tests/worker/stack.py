@@ -72,11 +72,21 @@ class Stack:
         options: TranscriptionOptions | None = None,
     ) -> str:
         """Store a recording and enqueue its job; return the id."""
+        return self.submit(self.keep(samples), lane=lane, options=options)
+
+    def submit(
+        self,
+        audio: AudioRef,
+        *,
+        lane: Lane = Lane.INTERACTIVE,
+        options: TranscriptionOptions | None = None,
+    ) -> str:
+        """Enqueue a job on a recording; return the id."""
         job = Job(
             id=new_job_id(),
             owner="public",
             status=JobStatus.QUEUED,
-            audio=self._keep(samples),
+            audio=audio,
             options=options or TranscriptionOptions(vad_filter=False),
             lane=lane,
             created_at=utc_now(),
@@ -85,7 +95,8 @@ class Stack:
         self.queue.enqueue(job)
         return job.id
 
-    def _keep(self, samples: NDArray[np.float32]) -> AudioRef:
+    def keep(self, samples: NDArray[np.float32]) -> AudioRef:
+        """Store a recording as wav."""
         path = self._folder / "upload.wav"
         with wave.open(str(path), "wb") as file:
             file.setnchannels(1)

@@ -3,7 +3,7 @@
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,21 +23,6 @@ from tests.worker.staged_worker import POISON_SAMPLES
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 Samples = NDArray[np.float32]
-
-
-@pytest.fixture
-def stack(redis_server: RedisServer, tmp_path: Path, short_bundle_dir: Path) -> Iterator[Stack]:
-    """A Redis of its own and no worker yet."""
-    made = Stack(redis_server.url, tmp_path, short_bundle_dir)
-    yield made
-    made.close()
-    print(made.logs())
-
-
-@pytest.fixture
-def recording(spoken: Samples) -> Callable[[float], Samples]:
-    """Return a function that cuts so many seconds of speech."""
-    return lambda seconds: np.resize(spoken, int(seconds * SAMPLE_RATE))
 
 
 def starts(stack: Stack, job_ids: list[str]) -> list[int]:

@@ -7,6 +7,7 @@ from services.contract.job_queue import JobQueue
 from services.contract.redis_client import connect
 from services.contract.workers import WorkerInfo
 from services.worker import main
+from tests.redis_server import free_port
 
 
 def test_check_loads_and_tries_the_model(
@@ -53,3 +54,21 @@ def test_healthcheck_looks_for_a_heartbeat_of_this_host(
     assert main.main(["--healthcheck"]) == 1
     queue.report_worker(info.model_copy(update={"name": "here-1"}))
     assert main.main(["--healthcheck"]) == 0
+
+
+def test_a_redis_that_stays_away_is_one_line(
+    short_bundle_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("services.contract.redis_client.WORKER_RETRIES", 1)
+    monkeypatch.setenv("STT_REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    monkeypatch.setenv("STT_AUDIO_STORE_URL", f"file://{tmp_path}/audio")
+    monkeypatch.setenv("STT_MODEL", str(short_bundle_dir))
+    monkeypatch.setenv("STT_MODELS_DIR", str(tmp_path))
+    monkeypatch.setenv("STT_DEVICE", "cpu")
+    assert main.main([]) == 1
+    told = capsys.readouterr().err.strip().splitlines()
+    assert told[-1] == "error: Redis does not answer; try again in a moment."
+    assert not any("Traceback" in line for line in told)

@@ -1,0 +1,66 @@
+"""What a worker must sit out, with real processes: no run may be lost, none blamed for it."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.contract.schema import JobStatus
+from tests.waiting import wait_until
+from tests.worker.stack import Stack
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+Cut = Callable[[float], NDArray[np.float32]]
+
+
+def blameless(stack: Stack, job_ids: list[str]) -> bool:
+    """Whether each job ran once, and no worker's death was counted."""
+    jobs = [stack.store.get(job_id) for job_id in job_ids]
+    return all((job.attempt, job.abandoned) == (1, 0) for job in jobs)
+
+
+def test_a_full_redis_is_sat_out(stack: Stack, recording: Cut) -> None:
+    stack.start_worker(seconds_per_call=0.3, STT_LEASE_S="3")
+    jobs = [stack.send(recording(60)) for _ in range(4)]
+    stack.wait_for(jobs, JobStatus.PROCESSING, timeout_s=90)
+    stack.redis.config_set("maxmemory", 1)
+    wait_until(lambda: "a run waits" in stack.logs(), timeout_s=60, what="a window that waits")
+    time.sleep(4)  # longer than a lease
+    stack.redis.config_set("maxmemory", 0)
+    stack.wait_for(jobs, JobStatus.SUCCEEDED, timeout_s=120)
+    assert blameless(stack, jobs)
+    assert stack.logs().count("could not renew leases") == 1, "one line is enough"
+
+
+def test_a_store_that_is_away_is_sat_out(stack: Stack, recording: Cut, tmp_path: Path) -> None:
+    stack.start_worker()
+    recorded = stack.keep(recording(5))
+    audio, aside = tmp_path / "audio", tmp_path / "aside"
+    audio.rename(aside)
+    job = stack.submit(recorded)
+    wait_until(lambda: "a run waits" in stack.logs(), timeout_s=60, what="a run that waits")
+    aside.rename(audio)
+    stack.wait_for([job], JobStatus.SUCCEEDED, timeout_s=60)
+    assert blameless(stack, [job])
+
+
+def test_a_worker_that_was_stopped_loses_its_job_once(stack: Stack, recording: Cut) -> None:
+    sleeper = stack.start_worker(seconds_per_call=0.3, STT_LEASE_S="4")
+    jobs = [stack.send(recording(60)) for _ in range(3)]
+    stack.wait_for(jobs, JobStatus.PROCESSING, timeout_s=90)
+    sleeper.send_signal(signal.SIGSTOP)
+    stack.start_worker(STT_LEASE_S="4")
+    stack.wait_for(jobs, JobStatus.SUCCEEDED, timeout_s=120)
+    done = [stack.store.transcript(job_id) for job_id in jobs]
+    sleeper.send_signal(signal.SIGCONT)
+    later = stack.send(recording(5))
+    stack.wait_for([later], JobStatus.SUCCEEDED, timeout_s=60)
+    wait_until(lambda: not stack.queue.started_ids(), timeout_s=60, what="the end of all runs")
+    assert [stack.store.transcript(job_id) for job_id in jobs] == done
+    assert [stack.store.get(job_id).attempt for job_id in jobs] == [2, 2, 2]
+    assert sleeper.poll() is None, "it lives on"
