@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.contract.errors import SttError
+from services.contract.settings import forbid_reports
 from training.storage import machine_fault
 from training.time_limit import EXIT_RESUMABLE, parse_duration_s
 
@@ -25,6 +26,7 @@ Command = Callable[["TrainingConfig", argparse.Namespace], bool]
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _parser().parse_args(arguments)
+    forbid_reports()
     logging.basicConfig(format="%(name)s: %(message)s")
     logging.getLogger("training").setLevel(logging.INFO)  # libraries only when they warn
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

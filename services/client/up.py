@@ -3,6 +3,7 @@
 API and worker are subprocesses; this module knows only their names and settings.
 """
 
+import errno
 import signal
 import socket
 import sys
@@ -127,9 +128,10 @@ def _prepared(data_dir: Path) -> Path:
             probe.write(bytes(LEAST_FREE_BYTES))
             probe.flush()
     except OSError as error:
+        cure = "make room" if error.errno == errno.ENOSPC else "make it writable"
         raise ServiceError(
             f"Cannot write to the data folder {data_dir}: {(error.strerror or '').lower()}; "
-            "make room, or choose another with --data-dir"
+            f"{cure}, or choose another with --data-dir"
         ) from error
     return data_dir.resolve()
 

@@ -8,11 +8,11 @@ to block. Source: faster_whisper/vad.py, get_speech_timestamps and SileroVADMode
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime
 from faster_whisper.vad import get_vad_model
 from numpy.typing import NDArray
 
 from services.contract.schema import VadOptions
+from services.contract.settings import forbid_reports
 from services.worker.audio import SAMPLE_RATE, Samples
 
 FRAME_SAMPLES = 512
@@ -34,8 +34,7 @@ class SpeechProbabilities:
     """The Silero network over a stream: one probability per 32 ms frame."""
 
     def __init__(self) -> None:
-        # The runtime reports its use to its maker unless told not to.
-        onnxruntime.disable_telemetry_events()
+        forbid_reports()
         self._session = get_vad_model().session
         self._hidden = np.zeros((1, 1, 128), np.float32)
         self._cell = np.zeros((1, 1, 128), np.float32)

@@ -1,4 +1,7 @@
+import subprocess
+import sys
 from dataclasses import astuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ from faster_whisper.vad import get_speech_timestamps
 from numpy.typing import NDArray
 
 from services.contract.schema import VadOptions
+from services.contract.settings import child_environ
 from services.worker.vad import SpeechDetector
 
 Samples = NDArray[np.float32]
@@ -73,3 +77,13 @@ def test_little_is_remembered_in_a_long_silence(spoken: Samples) -> None:
     detector.feed(spoken[:80_000])
     detector.feed(np.zeros(20 * 16_000, np.float32))
     assert detector.needed_from > 80_000 + 19 * 16_000
+
+
+def test_the_runtime_reports_its_use_to_nobody(tmp_path: Path) -> None:
+    """A reporting onnxruntime first writes an identifier of the machine into the home folder."""
+    code = "from services.worker import tasks; from services.worker.vad import SpeechDetector as D;"
+    code += "from services.contract.schema import VadOptions; D(VadOptions(), max_speech_s=30)"
+    unset = dict.fromkeys(("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "CI"), "")
+    home = child_environ({"HOME": str(tmp_path), **unset})
+    subprocess.run([sys.executable, "-c", code], env=home, check=True)
+    assert list(tmp_path.rglob("*onnxruntime*")) == []
