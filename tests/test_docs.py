@@ -15,7 +15,7 @@ from starlette.routing import Match
 from services.api.app import create_app
 from services.api.auth import KeyRing
 from services.api.error_handlers import STATUS, tree
-from services.client.command_line import app as client_app
+from services.client.verbs import app as client_app
 from services.contract.errors import SttError
 from services.contract.settings import ApiSettings, known_names
 from tests import documents

@@ -1,58 +1,22 @@
-"""The `whisper-sv` command: its verbs. Each is a function in the module that does it."""
+"""The `whisper-sv` command: how it begins and how it ends."""
 
-import os
+import signal
 import sys
 
-import typer
-
-from services.client import (
-    doctor,
-    job_commands,
-    key_command,
-    model_commands,
-    transcribe_command,
-    up_command,
-)
 from services.contract.errors import SttError
-
-app = typer.Typer(
-    help="Speech to text you can own: run the service, send recordings, deploy models.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
 
 
 def main() -> None:
     """Run a command; an error of ours is one line and exit status 1."""
+    # Loading the verbs takes most of a second: Ctrl-C in it ends the process without a trace.
+    found = signal.getsignal(signal.SIGINT)
+    if found is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from services.client.verbs import app
+
+    signal.signal(signal.SIGINT, found)
     try:
         app()
     except SttError as error:
-        typer.echo(f"error: {error.message}", err=True)
+        print(f"error: {error.message}", file=sys.stderr)
         raise SystemExit(1) from None
-
-
-def api() -> None:
-    """Run the API alone; its settings come from the environment."""
-    os.execv(sys.executable, [sys.executable, "-m", "services.api"])
-
-
-def worker() -> None:
-    """Run one worker alone; its settings come from the environment."""
-    os.execv(sys.executable, [sys.executable, "-m", "services.worker"])
-
-
-for command in (
-    up_command.up,
-    transcribe_command.transcribe,
-    job_commands.jobs,
-    job_commands.cancel,
-    model_commands.models,
-    model_commands.deploy,
-    model_commands.rollback,
-    doctor.doctor,
-    key_command.key,
-    api,
-    worker,
-):
-    app.command()(command)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from services.client import command_line, transcription_run
+from services.client import transcription_run, verbs
 from services.client.client import Client, JobRequest
 from services.contract.errors import SttError
 from tests.running_stack import RunningStack
@@ -27,7 +27,7 @@ def run(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
     """Run a command against the stack, with wide output."""
     monkeypatch.setenv("STT_BASE_URL", stack.url)
     monkeypatch.setenv("COLUMNS", "200")
-    return lambda *words: CliRunner().invoke(command_line.app, [str(word) for word in words])
+    return lambda *words: CliRunner().invoke(verbs.app, [str(word) for word in words])
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_a_defect_ends_one_recording_and_not_the_run(
 def test_an_absent_service_stops_the_run(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     words = ["transcribe", str(calls), "--url", "http://127.0.0.1:9", "--concurrency", "1"]
-    result = CliRunner().invoke(command_line.app, words)
+    result = CliRunner().invoke(verbs.app, words)
     assert result.exit_code == 1
     assert "2 left; run the same command again" in result.stderr
 

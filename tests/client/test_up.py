@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from redis import Redis
 
 from services.client.client import Client
+from services.contract.settings import child_environ
 from tests.running_stack import RunningStack
 from tests.tiny_model import SENTENCE
 from tests.waiting import wait_until
@@ -86,6 +88,27 @@ def test_a_gpu_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 def test_a_misspelt_setting_is_one_line(tmp_path: Path) -> None:
     line = refused(RunningStack(tmp_path, "demo", STT_MAX_AUDIO="1"))
     assert "did you mean STT_MAX_AUDIO_S?" in line
+
+
+def test_ctrl_c_while_it_loads_leaves_no_trace(tmp_path: Path) -> None:
+    # What the command loads first of all that is not Python's own.
+    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    up = [sys.executable, "-m", "services.client", "up", "--data-dir", str(tmp_path / "data")]
+    done = subprocess.run(up, env=child_environ({"PYTHONPATH": str(tmp_path)}), capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pause_s", [0.0, 0.3, 1.0])
+def test_a_signal_while_it_starts_leaves_nothing(
+    tmp_path: Path, tiny_bundle_dir: Path, pause_s: float
+) -> None:
+    running = RunningStack(tmp_path, tiny_bundle_dir)
+    wait_until(lambda: bool(running.children()), timeout_s=30, what="its first process")
+    time.sleep(pause_s)
+    assert running.stop() == 0
+    assert running.lines[-1] == "Stopped."
+    assert "Traceback" not in "".join(p.read_text() for p in tmp_path.glob("logs/*.log"))
 
 
 @pytest.mark.slow
