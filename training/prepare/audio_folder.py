@@ -18,25 +18,24 @@ def read(folder: Path) -> Iterator[Row | Drop]:
     Raises:
         DataError: there is no audio at all, or no .txt at all.
     """
-    recordings = sorted(
-        path.relative_to(folder)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-    )
+    found = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    files = [path for path in found if not any(part.startswith(".") for part in path.parts)]
+    recordings = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
+    texts = {path.with_suffix(""): path for path in files if path.suffix.lower() == ".txt"}
     if not recordings:
         raise DataError(f"holds no audio files; {_WANTED}", path=str(folder))
-    if not any((folder / recording).with_suffix(".txt").exists() for recording in recordings):
+    if not any(recording.with_suffix("") in texts for recording in recordings):
         raise DataError(f"holds audio but no .txt beside any of it; {_WANTED}", path=str(folder))
     for recording in recordings:
-        yield _row(folder, recording)
+        yield _row(folder, recording, texts.get(recording.with_suffix("")))
 
 
-def _row(folder: Path, recording: Path) -> Row | Drop:
+def _row(folder: Path, recording: Path, text_file: Path | None) -> Row | Drop:
     where = recording.as_posix()
-    try:
-        text = (folder / recording).with_suffix(".txt").read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
+    if text_file is None:
         return bad(where, "has no .txt beside it")
+    try:
+        text = (folder / text_file).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         return bad(where, "its .txt is not UTF-8")
     *folders, _ = recording.parts

@@ -24,25 +24,47 @@ def release_folders(folder: Path) -> list[Path]:
     return [path for path in found if (path / "clips").is_dir()]
 
 
-def find_release(folder: Path, locale: str) -> Path:
+def is_meant(folder: Path) -> bool:
+    """Tell whether a folder is a release, or one of the kinds that cannot be read as such."""
+    return bool(release_folders(folder) or _other_kind(folder))
+
+
+def _other_kind(folder: Path) -> str:
+    """Say what a folder without train.tsv has been downloaded as, empty when nobody can tell."""
+    for depth in ("", "*/", "*/*/"):
+        if next(folder.glob(f"{depth}ss-corpus-*.tsv"), None):
+            return (
+                "is a Spontaneous Speech release: write a manifest with `audio` from audio_file, "
+                "`text` from transcription, and its split"
+            )
+        if next(folder.glob(f"{depth}validated.tsv"), None):
+            return "has no train.tsv, as delta segments have none: download the whole release"
+    return ""
+
+
+def find_release(folder: Path, locale: str, source: Path) -> Path:
     """Find the one language folder to read.
 
+    Args:
+        source: what the person gave, for messages: the folder, or the tarball it came from.
     Raises:
         DataError: there is none, or several and no locale to choose by.
     """
     found = release_folders(folder)
+    if not found and (kind := _other_kind(folder)):
+        raise DataError(kind, path=str(source))
     if locale:
         found = [path for path in found if path.name == locale]
     if not found:
         named = f" for {locale}" if locale else ""
         raise DataError(
             f"holds no train.tsv with a clips folder beside it{named}; give the release's folder",
-            path=str(folder),
+            path=str(source),
         )
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise DataError(
-            f"holds several languages; set prepare.locale to one of {names}", path=str(folder)
+            f"holds several languages; set prepare.locale to one of {names}", path=str(source)
         )
     return found[0]
 
@@ -140,16 +162,19 @@ def _reported(path: Path) -> frozenset[str]:
 
 
 def _durations(path: Path) -> dict[str, float]:
-    """Map clip to seconds; releases since 16.1 state them, in milliseconds."""
+    """Map clip to seconds; releases since 16.1 state them, in milliseconds.
+
+    The column of names is `clip` in the files and `filename` in the description of the format.
+    """
     if not path.exists():
         return {}
     durations: dict[str, float] = {}
-    for _, record in _records(path, ("clip",)):
+    for _, record in _records(path, ()):
         if isinstance(record, str):
             continue
         milliseconds = record.get("duration[ms]", "")
         if milliseconds.isdigit():
-            durations[record["clip"]] = int(milliseconds) / 1000
+            durations[record.get("clip") or record.get("filename", "")] = int(milliseconds) / 1000
     return durations
 
 
@@ -162,7 +187,8 @@ def _records(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dict[
                 f"has no column {missing[0]}; its columns are {', '.join(header)}", path=str(path)
             )
         for number, line in enumerate(file, start=2):
-            yield f"{path.name}:{number}", _columns(header, line)
+            if line.strip():
+                yield f"{path.name}:{number}", _columns(header, line)
 
 
 def _columns(header: list[str], line: bytes) -> dict[str, str] | str:

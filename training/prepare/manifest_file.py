@@ -1,5 +1,6 @@
 """Manifests: JSONL, CSV or TSV with `audio` and `text`, perhaps speaker, split, start and end."""
 
+import codecs
 import csv
 import json
 import math
@@ -96,14 +97,15 @@ def _separated(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
     form: dict[str, Any] = {"strict": True, "skipinitialspace": True}
     if path.suffix.lower() == ".tsv":
         form = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+    with path.open(encoding=_encoding(path), errors="replace", newline="") as file:
         # Where the comma is the decimal sign, as in Swedish, spreadsheets write semicolons.
         header = file.readline()
         form.setdefault("delimiter", ";" if header.count(";") > header.count(",") else ",")
         file.seek(0)
         reader = csv.DictReader(file, restkey="", **form)
         try:
-            _require(path, dict.fromkeys(reader.fieldnames or ()))
+            reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+            _require(path, dict.fromkeys(reader.fieldnames))
             for record in reader:
                 yield reader.line_num, _problem(record) or record
         except csv.Error as error:
@@ -114,18 +116,29 @@ def _separated(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
             ) from error
 
 
+def _encoding(path: Path) -> str:
+    """Spreadsheets save "Unicode text" as UTF-16, which begins with a mark."""
+    with path.open("rb") as file:
+        return (
+            "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+        )
+
+
 def _problem(record: dict[str, Any]) -> str:
     if "" in record:
         return "more columns than the header has"
     if "\ufffd" in (record["text"] or ""):
-        return "not UTF-8"
+        return "not UTF-8; save the file as UTF-8"
     return ""
 
 
 def _require(path: Path, columns: dict[str, Any]) -> None:
     for name in ("audio", "text"):
         if name not in columns:
+            advice = (
+                "; for a Common Voice release give its folder" if "client_id" in columns else ""
+            )
             raise DataError(
-                f"has no column {name}; its columns are {', '.join(columns) or '(none)'}",
+                f"has no column {name}; its columns are {', '.join(columns) or '(none)'}{advice}",
                 path=str(path),
             )

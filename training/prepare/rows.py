@@ -70,7 +70,7 @@ def clip_id(audio: str, start_s: float | None = None, end_s: float | None = None
     original keeps names apart that become equal.
     """
     path = PurePosixPath(audio)
-    stem = str(path.with_suffix("")) if path.name else ""
+    stem = str(path.with_suffix("")) if path.suffix.lower() in AUDIO_SUFFIXES else audio
     part = "" if start_s is None and end_s is None else f"-{_ms(start_s)}-{_ms(end_s)}"
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[-80:]
     if safe != stem:

@@ -40,7 +40,7 @@ def _kind(source: Path) -> str:
         return "common_voice"
     if source.is_file():
         return _kind_of_file(source)
-    if common_voice.release_folders(source):
+    if common_voice.is_meant(source):
         return "common_voice"
     if tables.table_files(source):
         return "table"
@@ -62,7 +62,7 @@ def _common_voice(config: PrepareConfig, scratch: Path) -> Source:
     folder = config.source
     if folder.is_file():
         folder = common_voice.unpack(folder, scratch)
-    release = common_voice.find_release(folder, config.locale)
+    release = common_voice.find_release(folder, config.locale, config.source)
     rows = common_voice.read(release, extra=config.splits.extra)
     return Source(config.name or common_voice.release_name(release), release / "clips", rows)
 

@@ -84,10 +84,12 @@ def _arrow_batches(source: Any) -> Iterator[Any]:
 
 def _row(where: str, record: dict[str, Any], split: str, scratch: Path, root: Path) -> Row | Drop:
     audio, text = record["audio"], record["text"]
-    if isinstance(audio, str):
-        audio = {"path": audio}
+    if isinstance(audio, str | bytes):
+        audio = {"path" if isinstance(audio, str) else "bytes": audio}
     if not isinstance(audio, dict) or not (audio.get("bytes") or audio.get("path")):
-        return bad(where, "audio must be a path, or a struct of bytes and path")
+        return bad(
+            where, "audio must be a path, the bytes of a file, or a struct of bytes and path"
+        )
     if not isinstance(text, str):
         return bad(where, "the text must be a string")
     try:
