@@ -11,6 +11,7 @@ import pytest
 
 from tests.deploy.conftest import SENTENCE, is_ready
 from tests.deploy.containers import Stack, build_image, inspect_command, missing, run
+from tests.deploy.requests import job, submit, wait_for
 from tests.redis_server import free_port
 from tests.waiting import wait_until
 
@@ -25,25 +26,6 @@ def is_right(text: str) -> bool:
 
 def client(stack: Stack) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{stack.url}/v1", api_key="any", max_retries=0)
-
-
-def submit(stack: Stack, recording: Path, **fields: str) -> str:
-    with recording.open("rb") as file:
-        answer = httpx.post(f"{stack.url}/v1/jobs", files={"file": file}, data=fields, timeout=60)
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
-
-
-def job(stack: Stack, job_id: str) -> dict[str, object]:
-    answer = httpx.get(f"{stack.url}/v1/jobs/{job_id}", timeout=10)
-    answer.raise_for_status()
-    return dict(answer.json())
-
-
-def wait_for(stack: Stack, job_id: str, status: str, timeout_s: float = 90) -> None:
-    wait_until(
-        lambda: job(stack, job_id)["status"] == status, timeout_s=timeout_s, what=f"job {status}"
-    )
 
 
 def n_workers(stack: Stack) -> int:
