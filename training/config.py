@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from services.contract.errors import ConfigError
+from training.config_errors import explain
 from training.convert.config import ConvertConfig
 from training.evaluate.config import EvaluateConfig
 from training.prepare.config import PrepareConfig
@@ -64,21 +65,22 @@ def load_config(path: Path, overrides: list[str]) -> TrainingConfig:
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}; check --config") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path} cannot be read as YAML: {reason}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} holds no sections; copy one of training/configs and change it")
     for override in overrides:
         _set(content, override)
-    if isinstance(content, dict) and isinstance(content.get("convert", {}), dict):
+    if isinstance(content.get("convert", {}), dict):
         content["convert"] = {"name": content.get("name"), **content.get("convert", {})}
     try:
         return TrainingConfig.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            f"{path}: {where or 'config'}: {first['msg']}", param=where or None
-        ) from error
+        problem, key = explain(error, TrainingConfig)
+        raise ConfigError(f"{path}: {problem}", param=key) from error
 
 
 def save_config(config: TrainingConfig, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,9 +37,27 @@ def config_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_unknown_key_is_named(config_file: Path) -> None:
-    with pytest.raises(ConfigError, match=r"train\.learning_rat: "):
-        load_config(config_file, ["train.learning_rat=1"])
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("train.learning_rat=1", "train.learning_rat: no such key; did you mean learning_rate?"),
+        ("model.lora.rnk=3", "model.lora.rnk: no such key; did you mean rank?"),
+        ("train.mix.x=1", "train.mix.x: no such key; known here: joined_share, joined_min_s,"),
+        ("modle=1", "modle: no such key; did you mean model?"),
+    ],
+)
+def test_unknown_key_is_named_with_what_was_meant(
+    config_file: Path, override: str, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"{config_file}: {told}")):
+        load_config(config_file, [override])
+
+
+def test_misspelt_key_is_told_before_the_one_it_leaves_missing(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("name: t\nwork_dir: w\nprepared: p\nmodle: {base: x}\n")
+    with pytest.raises(ConfigError, match="modle: no such key; did you mean model"):
+        load_config(path, [])
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,8 @@ def _records(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dict[
         header = file.readline().decode("utf-8-sig").rstrip("\r\n").split("\t")
         if missing := [name for name in required if name not in header]:
             raise DataError(
-                f"has no column {missing[0]}; its columns are {', '.join(header)}", path=str(path)
+                f"has no column {missing[0]}; its columns are {', '.join(header) or '(none)'}",
+                path=str(path),
             )
         for number, line in enumerate(file, start=2):
             if line.strip():
