@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path
 from fastapi.responses import Response, StreamingResponse
 
 from services.api import openapi
+from services.api.field_values import KnownBatch, TextFormat
 from services.api.job_view import BatchView
 from services.api.render import FILE_SUFFIXES, render
 from services.api.service import Owner, Parts
@@ -17,7 +18,7 @@ from services.contract.job_store import JobStore
 from services.contract.schema import Job, JobStatus, TranscriptFormat
 
 router = APIRouter(prefix="/v1/batches", tags=["Batches"])
-Name = Annotated[str, Path(max_length=100)]
+Name = Annotated[KnownBatch, Path(max_length=100)]
 PAGE = 100
 
 
@@ -35,9 +36,7 @@ def get(name: Name, service: Parts, owner: Owner) -> BatchView:
 
 
 @router.get("/{name}/transcripts.zip", **openapi.archive())
-def transcripts(
-    name: Name, service: Parts, owner: Owner, format: TranscriptFormat = "text"
-) -> Response:
+def transcripts(name: Name, service: Parts, owner: Owner, format: TextFormat = "text") -> Response:
     """Return the transcripts of all succeeded jobs of a batch, one file each."""
     service.jobs.batch(owner, name)
     stem = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip(".-") or "batch"

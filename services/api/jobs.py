@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from services.api import openapi
 from services.api.error_handlers import request_id_of
+from services.api.field_values import Cursor, JsonFormat, KnownBatch, Status
 from services.api.intake import Accepted, Order, recording, submit, submit_once
 from services.api.job_events import job_events
 from services.api.job_view import Deleted, JobList, JobView, job_view
@@ -20,9 +21,11 @@ from services.api.service import Owner, Parts, Service
 from services.contract import retention
 from services.contract.errors import AudioExpiredError
 from services.contract.job_store import new_job_id
-from services.contract.schema import Job, JobStatus, TranscriptFormat
+from services.contract.schema import Job
 
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
+#: Fields of a retry that leave its options those of the earlier job.
+NO_OPTIONS = {"batch", "priority", "model", "filename"}
 Limit = Annotated[int, Query(ge=1, le=100, description="Jobs per page.")]
 
 
@@ -45,13 +48,16 @@ async def create(request: Request, service: Parts, owner: Owner) -> Response:
 def list_jobs(
     service: Parts,
     owner: Owner,
-    status: JobStatus | None = None,
-    batch: str | None = None,
+    status: Status = None,
+    batch: KnownBatch = "",
     limit: Limit = 20,
-    cursor: str | None = None,
+    cursor: Cursor = None,
 ) -> JobList:
     """List this key's jobs, newest first."""
-    page = service.jobs.list_jobs(owner, status=status, batch=batch, limit=limit, cursor=cursor)
+    batch_or_all = batch or None
+    page = service.jobs.list_jobs(
+        owner, status=status, batch=batch_or_all, limit=limit, cursor=cursor
+    )
     data = [job_view(job) for job in page.jobs]
     more = page.next_cursor is not None
     return JobList(data=data, has_more=more, next_cursor=page.next_cursor)
@@ -64,12 +70,13 @@ def get(job_id: str, service: Parts, owner: Owner) -> JobView:
     return placed_view(service, service.jobs.get(job_id, owner))
 
 
+@router.head("/{job_id}/transcript", include_in_schema=False)
 @router.get("/{job_id}/transcript", **openapi.transcript())
 def transcript(
     job_id: str,
     service: Parts,
     owner: Owner,
-    format: TranscriptFormat = "json",
+    format: JsonFormat = "json",
     download: bool = False,
 ) -> Response:
     """Return the transcript in any format; nothing is transcribed again."""
@@ -82,11 +89,14 @@ def transcript(
     return Response(text, media_type=MEDIA_TYPES[format], headers=headers)
 
 
+@router.head("/{job_id}/audio", include_in_schema=False)
 @router.get("/{job_id}/audio", **openapi.audio())
 def audio(job_id: str, service: Parts, owner: Owner, request: Request) -> Response:
     """Return the recording; byte ranges are served, so that a player can seek."""
     job = service.jobs.get(job_id, owner)
-    return recording_response(service.store, job.audio, request.headers.get("range"))
+    wants_bytes = request.method != "HEAD"
+    asked = request.headers.get("range")
+    return recording_response(service.store, job.audio, asked, wants_bytes=wants_bytes)
 
 
 @router.get("/{job_id}/events", **openapi.event_stream())
@@ -137,7 +147,8 @@ def again(
         raise AudioExpiredError("The recording is no longer kept; send it again.", param="id")
     fields = parse(JobFields, pairs)
     served = service.models.require(fields.model)
-    options = to_options(fields, fields.task, served) if pairs else earlier.options
+    is_same = fields.model_fields_set <= NO_OPTIONS
+    options = earlier.options if is_same else to_options(fields, fields.task, served)
     batch = fields.batch or earlier.batch
     queue = fields.priority or earlier.lane
     order = Order(earlier.owner, options, queue, request_id_of(request), batch)

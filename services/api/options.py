@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from services.api.field_values import NewBatch, lowered
 from services.api.form_fields import Pairs, gather, json_object, split_name
 from services.api.languages import code_of
 from services.api.served_model import ServedModel
@@ -33,8 +34,6 @@ ALIASES = {"initial_prompt": "prompt", "hotwords": "keywords"}
 WITH_WORDS = ("verbose_json", "srt", "vtt")
 #: What clients of other servers write for "find it out", or by mistake for "not given".
 NO_LANGUAGE = ("auto", "null", "none", "undefined")
-#: Names of dots alone mean folders in addresses.
-BATCH_NAME = r"^\.*[\w@:+ -][\w.@:+ -]*$"
 #: Fields that are called the same in a request and in the options.
 SAME_IN_BOTH = (
     "temperature",
@@ -51,11 +50,6 @@ SAME_IN_BOTH = (
 )
 #: OpenAI's names for what voice activity detection is told, and ours.
 VAD_NAMES = {"silence_duration_ms": "min_silence_duration_ms", "prefix_padding_ms": "speech_pad_ms"}
-
-
-def _lowered(given: object) -> object:
-    """Return a text in lower case."""
-    return given.strip().lower() if isinstance(given, str) else given
 
 
 class OptionFields(BaseModel):
@@ -75,7 +69,7 @@ class OptionFields(BaseModel):
     """Words to expect, given to every window."""
     temperature: Annotated[float, Field(ge=0, le=1)] | None = None
     """0 or nothing climbs the temperature ladder where needed; else fixed."""
-    timestamp_granularities: list[Granularity] = []
+    timestamp_granularities: list[Annotated[Granularity, BeforeValidator(lowered)]] = []
     """`word` adds the time of every word."""
     chunking_strategy: Any = None
     """`auto`, or {type: server_vad, threshold, silence_duration_ms, prefix_padding_ms}."""
@@ -83,7 +77,7 @@ class OptionFields(BaseModel):
     """Voice activity detection in our own words: threshold, min_silence_duration_ms, ..."""
     vad_filter: bool = True
     """Cut silence before decoding."""
-    mode: Mode = "batched"
+    mode: Annotated[Mode, BeforeValidator(lowered)] = "batched"
     """`sequential` decodes window after window as faster-whisper does."""
     condition_on_previous_text: bool = False
     """Only in mode sequential."""
@@ -105,7 +99,7 @@ class OptionFields(BaseModel):
 class TranscriptionFields(OptionFields):
     """What POST /v1/audio/transcriptions and /v1/audio/translations read beside the file."""
 
-    response_format: Annotated[TranscriptFormat, BeforeValidator(_lowered)] = "json"
+    response_format: Annotated[TranscriptFormat, BeforeValidator(lowered)] = "json"
     """json, verbose_json, text, srt, vtt or tsv."""
     stream: bool = False
     """Answer with server-sent events as the text comes."""
@@ -121,13 +115,13 @@ class TranscriptionFields(OptionFields):
 class JobFields(OptionFields):
     """What POST /v1/jobs reads beside the file."""
 
-    task: Task = "transcribe"
+    task: Annotated[Task, BeforeValidator(lowered)] = "transcribe"
     """`translate` gives English text, if the model can."""
     word_timestamps: bool = False
     """Same as timestamp_granularities with `word`."""
-    batch: Annotated[str, Field(pattern=BATCH_NAME, max_length=100)] | None = None
+    batch: NewBatch | None = None
     """A name that jobs share; see /v1/batches."""
-    priority: Lane | None = None
+    priority: Annotated[Lane, BeforeValidator(lowered)] | None = None
     """`interactive` or `bulk`; by default short recordings without a batch are interactive."""
     filename: Annotated[str, Field(max_length=1000)] | None = None
     """Name to show for a raw body."""

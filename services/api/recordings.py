@@ -10,11 +10,15 @@ from services.contract.audio_store import AudioStore
 from services.contract.schema import AudioRef
 
 BLOCK_BYTES = 256 * 1024
-_RANGE = re.compile(r"^bytes=(?=.*\d)(?P<first>\d{0,18})-(?P<last>\d{0,18})$", re.ASCII)
+_RANGE = re.compile(
+    r"^bytes=(?=.*\d)(?P<first>\d{0,18})-(?P<last>\d{0,18})$", re.ASCII | re.IGNORECASE
+)
 
 
-def recording_response(store: AudioStore, audio: AudioRef, asked: str | None) -> Response:
-    """Return the recording, or the range of it that was asked for.
+def recording_response(
+    store: AudioStore, audio: AudioRef, asked: str | None, *, wants_bytes: bool = True
+) -> Response:
+    """Return the recording, or the range of it that was asked for; for HEAD only its headers.
 
     The content type is one of audio/*, video/* or plain octets, and a browser is told to run
     nothing of it: the bytes are a stranger's.
@@ -36,11 +40,11 @@ def recording_response(store: AudioStore, audio: AudioRef, asked: str | None) ->
         return Response(status_code=416, headers=headers)
     headers["Content-Length"] = str(len(wanted))
     # Players ask for "0-" to learn whether they can seek: 206 says yes, however much it is.
-    is_part = _RANGE.match(asked or "") is not None
+    is_part = _range_of(asked) is not None
     if is_part:
         headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
     return StreamingResponse(
-        blocks(store, audio.key, wanted),
+        blocks(store, audio.key, wanted) if wants_bytes else iter(()),
         status_code=206 if is_part else 200,
         media_type=audio.content_type,
         headers=headers,
@@ -50,9 +54,10 @@ def recording_response(store: AudioStore, audio: AudioRef, asked: str | None) ->
 def byte_range(asked: str | None, size: int) -> range | None:
     """Return which bytes to send; None if the range lies outside the recording.
 
-    Several ranges at once, or units that are not bytes, give the whole, as HTTP allows.
+    Several ranges at once, one that ends before it begins, or units that are not bytes, give the
+    whole, as HTTP asks for.
     """
-    match = _RANGE.match(asked or "")
+    match = _range_of(asked)
     if match is None:
         return range(size)
     if not match["first"]:
@@ -61,6 +66,13 @@ def byte_range(asked: str | None, size: int) -> range | None:
         last = min(int(match["last"]), size - 1) if match["last"] else size - 1
         found = range(int(match["first"]), last + 1)
     return found if len(found) else None
+
+
+def _range_of(asked: str | None) -> re.Match[str] | None:
+    match = _RANGE.match(asked or "")
+    if match and match["first"] and match["last"] and int(match["first"]) > int(match["last"]):
+        return None
+    return match
 
 
 def blocks(store: AudioStore, key: str, wanted: range) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""The options of a retry: a small JSON object, a form, or nothing."""
+"""The options of a retry: a small JSON object or a form, or the query, or nothing."""
 
 import json
 from urllib.parse import parse_qsl
@@ -15,7 +15,7 @@ from services.contract.errors import (
 
 
 async def retry_pairs(request: Request) -> list[tuple[str, str]]:
-    """Read the fields of a retry.
+    """Read the fields of a retry: those of the query, then those of the body, which win.
 
     Raises:
         UnsupportedMediaTypeError: the body is neither JSON nor a form.
@@ -27,13 +27,17 @@ async def retry_pairs(request: Request) -> list[tuple[str, str]]:
         body += chunk
         if len(body) > MAX_ALL_FIELDS_BYTES:
             raise UploadTooLargeError(f"Options are at most {MAX_ALL_FIELDS_BYTES} bytes.")
+    return [*request.query_params.multi_items(), *_from_body(request, bytes(body))]
+
+
+def _from_body(request: Request, body: bytes) -> list[tuple[str, str]]:
     if not body.strip():
         return []
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if content_type == "application/json":
-        return _from_json(bytes(body))
+        return _from_json(body)
     if content_type == "application/x-www-form-urlencoded":
-        return _from_form(decoded(bytes(body), "The form"))
+        return _from_form(decoded(body, "The form"))
     raise UnsupportedMediaTypeError("Send the options as application/json.")
 
 

@@ -171,5 +171,7 @@ def parse_cursor(cursor: str) -> tuple[int, str]:
     """Return the time in microseconds and the id that a cursor names."""
     time, _, job_id = cursor.partition("-")
     if not (time.isascii() and time.isdigit() and len(time) < 20 and job_id):
-        raise InvalidRequestError("The cursor is not one that an earlier page gave.", param="after")
+        raise InvalidRequestError(
+            "The cursor is not one that an earlier page gave.", param="cursor"
+        )
     return int(time), job_id

@@ -13,6 +13,8 @@ from services.contract.errors import InvalidApiKeyError, InvalidRequestError, Se
 from services.contract.settings import ApiSettings
 from tests.api.recordings import wav
 from tests.api.running_api import RunningApi
+from tests.api.scripted_worker import BUNDLE, ScriptedWorker
+from tests.waiting import wait_until
 
 
 def entry(name: str, secret: str) -> str:
@@ -62,6 +64,34 @@ def test_a_key_sees_only_its_own_jobs(redis_url: str, tmp_path: Path) -> None:
         assert bo.delete(links["self"]).status_code == 404
         assert bo.get("/v1/jobs").json()["data"] == []
         assert anna.get(links["audio"]).status_code == 200
+
+
+def served_by(client: httpx.Client) -> str:
+    return str(client.get("/v1/models").json()["data"][0]["id"])
+
+
+def test_nothing_of_a_key_answers_for_another(redis_url: str, tmp_path: Path) -> None:
+    with (
+        RunningApi(redis_url, tmp_path, api_keys=KEYS) as api,
+        api.client("sk-anna") as anna,
+        api.client("sk-bo") as bo,
+        ScriptedWorker(redis_url),
+    ):
+        once = {"headers": {"Idempotency-Key": "1"}, "data": {"batch": "b"}}
+        recording = {"file": ("a.wav", wav(0.1), "audio/wav")}
+        jobs = [key.post("/v1/jobs", files=recording, **once) for key in (anna, anna, bo)]
+        ids = [answer.json()["id"] for answer in jobs]
+        assert ids[0] == ids[1] != ids[2]
+        assert "idempotency-replayed" not in jobs[2].headers
+        wait_until(lambda: served_by(anna) == BUNDLE, timeout_s=10, what="the worker to be seen")
+        waited = [key.post("/v1/audio/transcriptions", files=recording) for key in (anna, anna, bo)]
+        ids = [answer.headers["x-job-id"] for answer in waited]
+        assert ids[0] == ids[1] != ids[2]
+        assert bo.get("/v1/batches/b").json()["n_jobs"] == 1
+        anna.post("/v1/jobs", files=recording, data={"batch": "hers"})
+        for path in ("/v1/batches/hers", "/v1/batches/hers/transcripts.zip"):
+            assert bo.get(path).status_code == 404
+        assert bo.get("/v1/jobs", params={"batch": "hers"}).json()["data"] == []
 
 
 def test_the_rate_of_a_key_is_limited(redis_url: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The job routes over real HTTP: life cycle, listing, events, audio, retry, deletion."""
+"""The job routes over real HTTP: life cycle, listing, events, cancel, deletion."""
 
 import io
 import json
@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 from redis import Redis
 
-from services.contract.schema import ErrorInfo
 from tests.api.recordings import wav
 from tests.api.running_api import RunningApi
 from tests.api.scripted_worker import BUNDLE, ScriptedWorker
@@ -136,36 +134,6 @@ def test_deleting_a_watched_job_ends_its_events(
     assert last[2]["code"] == "job_not_found"
 
 
-def test_ranges_of_the_recording_are_served(client: httpx.Client) -> None:
-    body = wav()
-    here = create(client, body).json()["links"]["audio"]
-    whole = client.get(here)
-    assert whole.content == body
-    assert whole.headers["content-type"] == "audio/wav"
-    assert "sandbox" in whole.headers["content-security-policy"]
-    part = client.get(here, headers={"range": "bytes=100-199"})
-    assert part.status_code == 206
-    assert part.content == body[100:200]
-    assert part.headers["content-range"] == f"bytes 100-199/{len(body)}"
-    assert client.get(here, headers={"range": "bytes=-10"}).content == body[-10:]
-    assert client.get(here, headers={"range": f"bytes={len(body)}-"}).status_code == 416
-    assert client.get(here, headers={"range": "lines=1-2"}).status_code == 200
-    for whole in ("bytes=0-", f"bytes=0-{10**9}", f"bytes=-{10**9}"):
-        answer = client.get(here, headers={"range": whole})
-        assert answer.status_code == 206, "a player takes 200 for: cannot seek"
-        assert answer.headers["content-range"] == f"bytes 0-{len(body) - 1}/{len(body)}"
-        assert answer.content == body
-    assert client.get(here, headers={"range": "bytes=-"}).status_code == 200
-
-
-def test_a_hostile_content_type_is_not_served(client: httpx.Client) -> None:
-    files = {"file": ("a.html", wav(), "text/html; charset=utf-8")}
-    job = client.post("/v1/jobs", files=files).json()
-    answer = client.get(job["links"]["audio"])
-    assert answer.headers["content-type"] == "application/octet-stream"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-
-
 def test_a_waiting_job_is_canceled_at_once(client: httpx.Client, redis_client: Redis) -> None:
     job = create(client).json()
     canceled = client.post(job["links"]["cancel"])
@@ -184,38 +152,6 @@ def test_an_ended_job_cannot_be_canceled(client: httpx.Client, worker: ScriptedW
     answer = client.post(job["links"]["cancel"])
     assert answer.status_code == 409
     assert answer.json()["error"]["code"] == "job_not_cancelable"
-
-
-def test_a_retry_is_a_new_job_on_the_same_recording(
-    client: httpx.Client, worker: ScriptedWorker, api: RunningApi
-) -> None:
-    worker.fail_with = ErrorInfo(code="worker_lost", message="The worker died.")
-    first = create(client, language="sv").json()
-    assert ended(client, first["id"])["error"]["code"] == "worker_lost"
-    worker.fail_with = None
-    second = client.post(first["links"]["retry"], json={"language": "en", "keywords[]": ["Åsa"]})
-    assert second.status_code == 202
-    job = second.json()
-    assert job["id"] != first["id"]
-    assert job["options"]["language"] == "en"
-    assert job["options"]["hotwords"] == "Åsa"
-    assert ended(client, job["id"])["status"] == "succeeded"
-    assert len(api.stored()) == 1
-    client.delete(first["links"]["self"])
-    assert len(api.stored()) == 1
-    assert client.post(job["links"]["retry"]).json()["options"]["language"] == "en"
-
-
-@pytest.mark.parametrize(
-    ("body", "content_type", "status"),
-    [(b"{", "application/json", 400), (b"[]", "application/json", 400), (b"x", "text/plain", 415)],
-)
-def test_a_retry_with_a_bad_body_is_refused(
-    client: httpx.Client, body: bytes, content_type: str, status: int
-) -> None:
-    job = create(client).json()
-    headers = {"content-type": content_type}
-    assert client.post(job["links"]["retry"], content=body, headers=headers).status_code == status
 
 
 def test_deletion_leaves_no_byte(

@@ -204,6 +204,22 @@ def test_batch_names_can_be_asked_for(name: str) -> None:
         parse(JobFields, [("batch", name)])
 
 
+def test_a_refused_batch_name_is_told_in_words() -> None:
+    with pytest.raises(InvalidOptionsError) as caught:
+        parse(JobFields, [("batch", "a/b")])
+    assert caught.value.message == (
+        "batch: use letters, digits, spaces and any of . _ - @ : +, at most 100, "
+        "and not dots alone."
+    )
+
+
+def test_names_of_choices_are_read_in_any_case() -> None:
+    pairs = [("task", "Transcribe"), ("mode", "SEQUENTIAL"), ("priority", "Bulk ")]
+    fields = parse(JobFields, [*pairs, ("timestamp_granularities[]", "Word")])
+    assert (fields.task, fields.mode, fields.priority) == ("transcribe", "sequential", Lane.BULK)
+    assert fields.wants_words
+
+
 @pytest.mark.parametrize("name", ["måndag", "v1.2", "..a", "a b", "x" * 100])
 def test_ordinary_batch_names_are_taken(name: str) -> None:
     assert parse(JobFields, [("batch", name)]).batch == name

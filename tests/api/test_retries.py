@@ -1,0 +1,61 @@
+"""POST /v1/jobs/{id}/retry: another job on the same recording."""
+
+import httpx
+import pytest
+
+from services.contract.schema import ErrorInfo
+from tests.api.running_api import RunningApi
+from tests.api.scripted_worker import ScriptedWorker
+from tests.api.test_jobs import create, ended
+
+
+def test_a_retry_is_a_new_job_on_the_same_recording(
+    client: httpx.Client, worker: ScriptedWorker, api: RunningApi
+) -> None:
+    worker.fail_with = ErrorInfo(code="worker_lost", message="The worker died.")
+    first = create(client, language="sv").json()
+    assert ended(client, first["id"])["error"]["code"] == "worker_lost"
+    worker.fail_with = None
+    second = client.post(first["links"]["retry"], json={"language": "en", "keywords[]": ["Åsa"]})
+    assert second.status_code == 202
+    job = second.json()
+    assert job["id"] != first["id"]
+    assert job["options"]["language"] == "en"
+    assert job["options"]["hotwords"] == "Åsa"
+    assert ended(client, job["id"])["status"] == "succeeded"
+    assert len(api.stored()) == 1
+    client.delete(first["links"]["self"])
+    assert len(api.stored()) == 1
+    assert client.post(job["links"]["retry"]).json()["options"]["language"] == "en"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [(b"{", "application/json", 400), (b"[]", "application/json", 400), (b"x", "text/plain", 415)],
+)
+def test_a_retry_with_a_bad_body_is_refused(
+    client: httpx.Client, body: bytes, content_type: str, status: int
+) -> None:
+    job = create(client).json()
+    headers = {"content-type": content_type}
+    assert client.post(job["links"]["retry"], content=body, headers=headers).status_code == status
+
+
+def test_a_retry_reads_its_options_from_the_query_too(client: httpx.Client) -> None:
+    job = create(client, language="sv").json()
+    query = {"language": "en", "prompt": "Hej", "langage": "fi"}
+    answer = client.post(job["links"]["retry"], params=query, json={"prompt": "Då"})
+    options = answer.json()["options"]
+    assert (options["language"], options["initial_prompt"]) == ("en", "Då"), "the body wins"
+    assert answer.headers["x-ignored-fields"] == "langage"
+
+
+@pytest.mark.parametrize("given", [{"priority": "bulk"}, {"batch": "b"}, {"unknown": "1"}])
+def test_what_is_no_option_leaves_the_options_as_they_were(
+    client: httpx.Client, given: dict[str, str]
+) -> None:
+    job = create(client, language="sv", beam_size="1").json()
+    again = client.post(job["links"]["retry"], json=given).json()
+    assert again["options"] == job["options"]
+    assert again["batch"] == given.get("batch")
+    assert again["priority"] == given.get("priority", "interactive")
