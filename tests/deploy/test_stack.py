@@ -10,11 +10,13 @@ import openai
 import pytest
 
 from tests.deploy.conftest import SENTENCE, is_ready
-from tests.deploy.containers import Stack, build_image, inspect_command, missing, run
+from tests.deploy.containers import ROOT, Stack, build_image, inspect_command, missing, run
 from tests.deploy.requests import job, submit, wait_for
 from tests.redis_server import free_port
 from tests.waiting import wait_until
 
+#: How Docker tells of its cache, line by line.
+PLAIN = () if os.environ.get("CONTAINER_LAB") else ("--progress", "plain")
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
 
@@ -88,9 +90,12 @@ def test_two_workers_share_the_load(stack: Stack, swedish_recording: Path) -> No
         wait_for(stack, job_id, "succeeded")
 
 
-def test_building_again_is_a_cache_hit(images: None) -> None:
-    printed = build_image("services/api/Dockerfile", "whisper-sv-api")
-    assert "Using cache" in printed or "CACHED" in printed
+@pytest.mark.parametrize("part", ["api", "worker"])
+def test_building_again_is_all_cache(images: None, part: str) -> None:
+    printed = build_image(f"services/{part}/Dockerfile", f"whisper-sv-{part}", *PLAIN)
+    hits = len(re.findall(r"^--> Using cache|^#\d+ CACHED", printed, flags=re.MULTILINE))
+    text = (ROOT / "services" / part / "Dockerfile").read_text()
+    assert hits >= len(re.findall(r"^(?:RUN|COPY) ", text, flags=re.MULTILINE))
     assert "Downloading" not in printed and "Collecting" not in printed
 
 
