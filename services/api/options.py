@@ -24,6 +24,7 @@ from services.contract.schema import (
     TranscriptionOptions,
     VadOptions,
 )
+from services.contract.suspicion import COMPRESSION_RATIO_LIMIT, LOG_PROB_LIMIT
 
 MAX_PROMPT_CHARS = 4_000
 #: A longer recording is bulk work unless its caller says otherwise.
@@ -86,8 +87,8 @@ class OptionFields(BaseModel):
     beam_size: Annotated[int, Field(ge=1, le=10)] = 5
     best_of: Annotated[int, Field(ge=1, le=10)] = 5
     patience: Annotated[float, Field(gt=0, le=5)] = 1.0
-    compression_ratio_threshold: Annotated[float, Field(gt=0)] = 2.4
-    log_prob_threshold: Annotated[float, Field(le=0)] = -1.0
+    compression_ratio_threshold: Annotated[float, Field(gt=0)] = COMPRESSION_RATIO_LIMIT
+    log_prob_threshold: Annotated[float, Field(le=0)] = LOG_PROB_LIMIT
     no_speech_threshold: Annotated[float, Field(ge=0, le=1)] = 0.6
 
     @property

@@ -8,6 +8,7 @@ of one length share a batch and no transcript depends on its neighbours.
 
 FULL_CONTEXT_FRAMES = 3000
 FRAMES_PER_SECOND = 100
+WINDOW_S = FULL_CONTEXT_FRAMES // FRAMES_PER_SECOND
 
 # Training always leaves at least this much after the last sound.
 _MARGIN_FRAMES = 16

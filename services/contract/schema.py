@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.contract.suspicion import COMPRESSION_RATIO_LIMIT, LOG_PROB_LIMIT
+
 Seconds = float
 Task = Literal["transcribe", "translate"]
 Mode = Literal["batched", "sequential"]
@@ -82,9 +84,9 @@ class TranscriptionOptions(Message):
     best_of: Annotated[int, Field(ge=1, le=10)] = 5
     """Candidates when sampling at a temperature above 0."""
     patience: Annotated[float, Field(gt=0, le=5)] = 1.0
-    compression_ratio_threshold: Annotated[float, Field(gt=0)] | None = 2.4
+    compression_ratio_threshold: Annotated[float, Field(gt=0)] | None = COMPRESSION_RATIO_LIMIT
     """A window whose text compresses better than this repeats itself: suspicious."""
-    log_prob_threshold: Annotated[float, Field(le=0)] | None = -1.0
+    log_prob_threshold: Annotated[float, Field(le=0)] | None = LOG_PROB_LIMIT
     """A window with a lower average log probability is suspicious."""
     no_speech_threshold: Annotated[float, Field(ge=0, le=1)] | None = 0.6
     """A window more probably silent than this, and suspicious, has no text."""

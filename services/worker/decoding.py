@@ -5,7 +5,6 @@ the batch. Constants and rules are those of openai/whisper and faster-whisper un
 says otherwise.
 """
 
-import zlib
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,18 +13,16 @@ import ctranslate2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.contract.encoder_context import FRAMES_PER_SECOND
+from services.contract.encoder_context import FRAMES_PER_SECOND, FULL_CONTEXT_FRAMES, text_room
 from services.contract.errors import PromptTooLongError
 from services.contract.schema import TEMPERATURE_LADDER, Lane, TranscriptionOptions
+from services.contract.suspicion import compression_ratio, mean_log_prob
 from services.worker.model import MAX_TOKENS, FloatArray, Model, rows_of
 from services.worker.segments import RawSegment, split_segments
 from services.worker.words import add_words
 
 #: Room that the prompt leaves for text. Source: openai/whisper decoding.py, n_ctx // 2 - 1.
 MAX_PROMPT_TOKENS = MAX_TOKENS // 2 - 1
-#: No one speaks faster: a window that loops stops here instead of at 448 tokens.
-_TOKENS_PER_SECOND = 25
-_SPARE_TOKENS = 16
 
 
 @dataclass(frozen=True)
@@ -37,6 +34,8 @@ class Attempt:
     avg_logprob: float
     compression_ratio: float
     no_speech_prob: float
+    fills_its_room: bool
+    """Without padding: it stopped only where no more text was allowed."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,9 @@ class WindowTask:
     """Encoder output of an earlier round, shape (context / 2, d_model)."""
     prompt: list[int] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
+    """One for each temperature that was tried."""
+    n_attempts: int = 0
+    """All of them, the one without padding too."""
     future: "Future[Any]" = field(default_factory=Future)
 
     @property
@@ -99,6 +101,17 @@ class WindowTask:
             beam_size=self.options.best_of if sampling else self.options.beam_size,
             patience=1.0 if sampling else self.options.patience,
         )
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the encoder gets it without padding to 30 s."""
+        return self.features.shape[1] < FULL_CONTEXT_FRAMES
+
+    def pad(self) -> None:
+        """Give the encoder the full context, which all weights know, from the next round on."""
+        n_missing = FULL_CONTEXT_FRAMES - self.features.shape[1]
+        self.features = np.pad(self.features, ((0, 0), (0, n_missing)))
+        self.encoded = None
 
     def again(self) -> "WindowTask":
         """Return the same window for another pass, with a future of its own."""
@@ -145,8 +158,16 @@ def run_batch(model: Model, tasks: list[WindowTask]) -> list[WindowTask]:
     results = _generate(model, tasks, key, encoded)
     again = []
     for row, (task, result) in enumerate(zip(tasks, results, strict=True)):
-        task.attempts.append(_attempt(model, task, result))
-        if _needs_fallback(task.attempts[-1], task.options) and _has_next(task):
+        attempt = _attempt(model, task, result)
+        task.n_attempts += 1
+        is_suspicious = _needs_fallback(attempt, task.options)
+        if is_suspicious and task.is_short:
+            # The missing padding may be to blame: that is ruled out before any temperature.
+            task.pad()
+            again.append(task)
+            continue
+        task.attempts.append(attempt)
+        if is_suspicious and _has_next(task):
             task.encoded = rows_of(encoded, [row])[0]
             again.append(task)
         else:
@@ -171,8 +192,7 @@ def _detect(model: Model, tasks: list[WindowTask], encoded: ctranslate2.StorageV
 def _generate(
     model: Model, tasks: list[WindowTask], key: BatchKey, encoded: ctranslate2.StorageView
 ) -> list[Any]:
-    context_s = key.context / FRAMES_PER_SECOND
-    n_tokens = _SPARE_TOKENS + int(_TOKENS_PER_SECOND * context_s)
+    n_tokens = text_room(key.context)
     search: dict[str, Any] = {"beam_size": key.beam_size, "patience": key.patience}
     if key.temperature > 0:
         search = {"beam_size": 1, "num_hypotheses": key.beam_size, "sampling_topk": 0}
@@ -196,17 +216,11 @@ def _attempt(model: Model, task: WindowTask, result: Any) -> Attempt:
     return Attempt(
         tokens=tokens,
         temperature=task.temperature,
-        # The score is a mean over the tokens without the end token; count that one in.
-        avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
+        avg_logprob=mean_log_prob(result.scores[0], len(tokens)),
         compression_ratio=compression_ratio(text),
         no_speech_prob=result.no_speech_prob,
+        fills_its_room=task.is_short and len(tokens) >= text_room(task.features.shape[1]),
     )
-
-
-def compression_ratio(text: str) -> float:
-    """Return UTF-8 bytes per zlib byte: high means repetition."""
-    plain = text.encode()
-    return len(plain) / len(zlib.compress(plain))
 
 
 def _needs_fallback(attempt: Attempt, options: TranscriptionOptions) -> bool:
@@ -217,7 +231,9 @@ def _needs_fallback(attempt: Attempt, options: TranscriptionOptions) -> bool:
 
 def _repeats(attempt: Attempt, options: TranscriptionOptions) -> bool:
     limit = options.compression_ratio_threshold
-    return limit is not None and attempt.compression_ratio > limit
+    if limit is None:
+        return False
+    return attempt.compression_ratio > limit or attempt.fills_its_room
 
 
 def _is_unlikely(attempt: Attempt, options: TranscriptionOptions) -> bool:
@@ -245,7 +261,7 @@ def _finish(model: Model, task: WindowTask, encoded: ctranslate2.StorageView, ro
         segments = split_segments(tokenizer, best.tokens, task.n_frames / FRAMES_PER_SECOND)
         if task.options.word_timestamps:
             add_words(model, tokenizer, segments, rows_of(encoded, [row]), task.n_frames)
-    return Decoded(segments, best, len(task.attempts), is_suspicious)
+    return Decoded(segments, best, task.n_attempts, is_suspicious)
 
 
 def _best(task: WindowTask) -> Attempt:

@@ -1,7 +1,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contract.encoder_context import CONTEXTS, FULL_CONTEXT_FRAMES, context_frames
+from services.contract.encoder_context import (
+    CONTEXTS,
+    FULL_CONTEXT_FRAMES,
+    context_frames,
+    text_room,
+)
 
 
 @given(st.integers(0, FULL_CONTEXT_FRAMES))
@@ -17,3 +22,7 @@ def test_no_context_is_taken_for_features() -> None:
 
 def test_five_seconds_take_a_fifth_of_the_full_context() -> None:
     assert context_frames(500, short_context=True) == 600
+
+
+def test_text_has_room_for_the_fastest_speaker() -> None:
+    assert [text_room(context) for context in (200, 600, FULL_CONTEXT_FRAMES)] == [66, 166, 766]

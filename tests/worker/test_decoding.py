@@ -10,7 +10,6 @@ from services.worker.decoding import (
     MAX_PROMPT_TOKENS,
     WindowTask,
     build_prompt,
-    compression_ratio,
     ladder,
     run_batch,
 )
@@ -48,11 +47,6 @@ def test_the_ladder_is_climbed_unless_a_temperature_is_fixed() -> None:
     assert ladder(TranscriptionOptions()) == TEMPERATURE_LADDER
     assert ladder(TranscriptionOptions(temperature=0.0)) == TEMPERATURE_LADDER
     assert ladder(TranscriptionOptions(temperature=0.3)) == (0.3,)
-
-
-def test_repetition_compresses_well() -> None:
-    assert compression_ratio("hej hej hej hej hej hej hej hej hej hej") > 2
-    assert compression_ratio("Klockan är tre.") < 1.2
 
 
 def test_control_tokens_are_never_text(engine: Engine) -> None:

@@ -94,8 +94,25 @@ def test_a_suspicious_window_climbs_the_ladder_and_its_neighbour_does_not(
     climbed, calm = run(
         babbling_engine, [task(babbling_engine, first, impossible), task(babbling_engine, second)]
     )
-    assert climbed.n_attempts == 6 and climbed.is_suspicious
+    assert climbed.n_attempts == 7, "once padded, then five more temperatures"
+    assert climbed.is_suspicious
     assert calm.n_attempts == 1 and not calm.is_suspicious and calm.attempt.temperature == 0
+
+
+def test_a_suspicious_window_is_padded_before_any_temperature(
+    babbling_engine: Engine, spoken: Samples
+) -> None:
+    clip = spoken[: 2 * SAMPLE_RATE]
+    (unpadded,) = run(babbling_engine, [task(babbling_engine, clip)])
+    babbling_engine.model.short_context = False
+    (full,) = run(babbling_engine, [task(babbling_engine, clip)])
+    babbling_engine.model.short_context = True
+    assert unpadded.attempt.tokens != full.attempt.tokens, "padding makes no difference here"
+    between = (unpadded.attempt.avg_logprob + full.attempt.avg_logprob) / 2
+    doubtful = CALM.model_copy(update={"log_prob_threshold": between})
+    (decoded,) = run(babbling_engine, [task(babbling_engine, clip, doubtful)])
+    assert decoded.attempt.tokens == full.attempt.tokens
+    assert decoded.n_attempts == 2 and decoded.attempt.temperature == 0
 
 
 def test_the_likeliest_attempt_is_kept_when_all_are_suspicious(
@@ -108,7 +125,7 @@ def test_the_likeliest_attempt_is_kept_when_all_are_suspicious(
     assert decoded.attempt.avg_logprob == max(a.avg_logprob for a in waiting.attempts)
 
 
-def test_a_second_round_does_not_encode_again(
+def test_another_temperature_does_not_encode_again(
     babbling_engine: Engine, spoken: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     n_encoded = []
@@ -118,7 +135,7 @@ def test_a_second_round_does_not_encode_again(
     )
     impossible = CALM.model_copy(update={"log_prob_threshold": 0.0})
     run(babbling_engine, [task(babbling_engine, spoken[: 2 * SAMPLE_RATE], impossible)])
-    assert n_encoded == [1]
+    assert n_encoded == [1, 1], "without padding and with it, not for each temperature"
 
 
 def test_probable_silence_has_no_text(engine: Engine, spoken: Samples) -> None:

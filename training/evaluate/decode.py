@@ -1,7 +1,8 @@
 """Decodes many short recordings through CTranslate2, as fast as the machine allows.
 
-What is evaluated is what is served: the same weights, features, prompt and context lengths. Clips
-are sorted by length, so that a batch holds clips of one length and little is computed on padding.
+What is evaluated is what is served: the same weights, features, prompt and context lengths, and a
+suspicious transcript of a clip without padding is decoded again with it. Clips are sorted by
+length, so that a batch holds clips of one length and little is computed on padding.
 """
 
 import time
@@ -16,9 +17,15 @@ import tokenizers
 from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
-from services.contract.encoder_context import FULL_CONTEXT_FRAMES, context_frames
+from services.contract.encoder_context import FULL_CONTEXT_FRAMES, context_frames, text_room
 from services.contract.errors import ConfigError, ModelBundleError
 from services.contract.model_bundle import ModelBundle
+from services.contract.suspicion import (
+    COMPRESSION_RATIO_LIMIT,
+    LOG_PROB_LIMIT,
+    compression_ratio,
+    mean_log_prob,
+)
 from training.evaluate.config import Context, EvaluateConfig
 from training.prepare.shards import SAMPLE_RATE, Clip, PreparedCorpus
 from training.progress import track
@@ -35,6 +42,8 @@ class Decoded:
     n_tokens: int
     ended: bool
     """False when the token limit was reached before end-of-text."""
+    is_suspicious: bool
+    """Whether the service would decode it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,13 @@ class DecodedSet:
     def real_time_factor(self) -> float:
         """Processing time per second of audio; below 1 is faster than real time."""
         return self.processing_s / self.audio_s if self.audio_s else 0.0
+
+    def with_some_again(self, indices: Sequence[int], again: "DecodedSet") -> "DecodedSet":
+        """Return the set with the transcripts at `indices` replaced, and the time of both."""
+        decoded = list(self.decoded)
+        for index, better in zip(indices, again.decoded, strict=True):
+            decoded[index] = better
+        return DecodedSet(tuple(decoded), self.audio_s, self.processing_s + again.processing_s)
 
 
 class Decoder:
@@ -86,6 +102,20 @@ class Decoder:
             context: full or short.
             description: what is being done, for the progress bar.
         """
+        result = self._decode_once(corpus, clips, context, description)
+        if context == "full":
+            return result
+        again = [index for index, each in enumerate(result.decoded) if each.is_suspicious]
+        if not again:
+            return result
+        padded = self._decode_once(
+            corpus, [clips[index] for index in again], "full", f"{description}, again with padding"
+        )
+        return result.with_some_again(again, padded)
+
+    def _decode_once(
+        self, corpus: PreparedCorpus, clips: Sequence[Clip], context: Context, description: str
+    ) -> DecodedSet:
         durations_s = [clip.duration_s for clip in clips]
         decoded: dict[int, Decoded] = {}
         processing_s = 0.0
@@ -114,25 +144,29 @@ class Decoder:
         for row, samples in zip(batch, recordings, strict=True):
             features = self._features(samples)[:, :n_frames]
             row[:, : features.shape[1]] = features
+        n_tokens = min(self._config.max_new_tokens, text_room(n_frames))
         results = self._model.generate(
             ctranslate2.StorageView.from_array(batch),
             [self._prompt] * len(recordings),
             beam_size=self._config.beam_size,
             # CTranslate2 gives at most half of max_length to new tokens.
-            max_length=2 * self._config.max_new_tokens,
+            max_length=2 * n_tokens,
+            return_scores=True,
             suppress_blank=True,
             suppress_tokens=[-1],
         )
-        return [self._read(result.sequences_ids[0]) for result in results]
+        return [self._read(r.sequences_ids[0], r.scores[0], n_tokens) for r in results]
 
     def _frames(self, n_samples: int, context: Context) -> int:
         n_frames = min(FULL_CONTEXT_FRAMES, -(-n_samples // HOP_SAMPLES))
         return context_frames(n_frames, short_context=context == "short")
 
-    def _read(self, tokens: list[int]) -> Decoded:
+    def _read(self, tokens: list[int], score: float, limit: int) -> Decoded:
         words = [token for token in tokens if token < self._end_of_text]
         text = self._tokenizer.decode(words).strip()
-        return Decoded(text, len(tokens), ended=len(tokens) < self._config.max_new_tokens)
+        ended = len(tokens) < limit
+        is_suspicious = _is_suspicious(text, mean_log_prob(score, len(tokens)), ended)
+        return Decoded(text, len(tokens), ended, is_suspicious)
 
     def _make_prompt(self, bundle: ModelBundle) -> list[int]:
         config = self._config
@@ -150,6 +184,11 @@ class Decoder:
         if token_id is None:
             raise ConfigError(f"the model's tokenizer has no {token}")
         return int(token_id)
+
+
+def _is_suspicious(text: str, log_prob: float, ended: bool) -> bool:
+    repeats = compression_ratio(text) > COMPRESSION_RATIO_LIMIT
+    return repeats or log_prob < LOG_PROB_LIMIT or not ended
 
 
 def _load(path: Path, config: EvaluateConfig) -> ctranslate2.models.Whisper:

@@ -4,14 +4,13 @@ A rate is (S + D + I) / (H + S + D) over all utterances together, never a mean o
 kept per utterance, so that any subset (a duration bin, a bootstrap sample) is a sum of counts.
 """
 
-import zlib
 from collections.abc import Iterable
 
 import jiwer
 from pydantic import BaseModel, ConfigDict
 
-# openai/whisper decodes a window again when its text compresses better than this.
-REPETITION_COMPRESSION_RATIO = 2.4
+from services.contract.suspicion import COMPRESSION_RATIO_LIMIT, compression_ratio
+
 # One wrong last word is an error like any other; two missing ones mean that decoding stopped early.
 MISSING_END_WORDS = 2
 
@@ -71,15 +70,9 @@ def word_error_rate(references: Iterable[str], hypotheses: Iterable[str]) -> flo
     return total(map(count_words, references, hypotheses)).rate
 
 
-def compression_ratio(text: str) -> float:
-    """Return UTF-8 bytes / zlib bytes of a text, high where it repeats itself."""
-    data = text.encode("utf-8")
-    return len(data) / len(zlib.compress(data)) if data else 0.0
-
-
 def repeats_itself(text: str) -> bool:
     """Whether a transcript is caught in a loop."""
-    return compression_ratio(text) > REPETITION_COMPRESSION_RATIO
+    return compression_ratio(text) > COMPRESSION_RATIO_LIMIT
 
 
 def misses_end(reference: str, hypothesis: str) -> bool:

@@ -7,9 +7,11 @@ import pytest
 from services.contract.errors import ConfigError, DataError, ModelBundleError
 from tests.tiny_model import SENTENCE
 from tests.training.small_corpus import write_corpus
+from tests.worker.models import babbling_bundle
+from training.evaluate import decode
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.report import EvaluationReport, read_report
-from training.evaluate.run import evaluate
+from training.evaluate.run import evaluate, read_utterances
 from training.prepare.shards import PreparedCorpus
 
 CONFIG = EvaluateConfig(device="cpu", beam_size=2, long_form_minutes=0.2)
@@ -141,3 +143,26 @@ def test_missing_split_and_model_are_clear_errors(
         evaluate(CONFIG, str(tmp_path), corpus, tmp_path)
     with pytest.raises(DataError, match="run `python -m training evaluate`"):
         read_report(tmp_path)
+
+
+def test_a_suspicious_transcript_without_padding_is_decoded_again_with_it(
+    corpus: PreparedCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The random model babbles other words with padding than without."""
+    bundle = str(babbling_bundle(tmp_path / "bundle"))
+    config = CONFIG.model_copy(
+        update={"splits": ("dev",), "long_form_minutes": 0.0, "max_new_tokens": 20, "beam_size": 1}
+    )
+
+    def texts(folder: str) -> list[list[str]]:
+        evaluate(config, bundle, corpus, tmp_path / folder)
+        return [
+            [each.hypothesis for each in read_utterances(tmp_path / folder, "dev", context)]
+            for context in ("full", "short")
+        ]
+
+    monkeypatch.setattr(decode, "_is_suspicious", lambda *_: False)
+    full, short = texts("trusting")
+    assert full != short, "padding makes no difference here"
+    monkeypatch.setattr(decode, "_is_suspicious", lambda *_: True)
+    assert texts("doubting") == [full, full]
