@@ -1,11 +1,20 @@
 """Prometheus' own tool reads the configuration, and the alerts fire when they should."""
 
+import os
+import re
 import shutil
+import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+
+from services.client.client import Client
+from tests.deploy.prometheus_server import PrometheusServer
+from tests.running_stack import RunningStack
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "prometheus"
@@ -36,3 +45,54 @@ def test_every_alert_says_what_to_do() -> None:
     for rule in group["rules"]:
         assert rule["labels"]["severity"] in ("warning", "critical"), rule["alert"]
         assert set(rule["annotations"]) == {"summary", "action"}, rule["alert"]
+
+
+@pytest.mark.slow
+def test_a_running_prometheus_sees_every_figure_and_tells_of_a_missing_worker_and_redis(
+    tmp_path: Path, tiny_bundle_dir: Path, speech: Callable[..., Path]
+) -> None:
+    if shutil.which("prometheus") is None:
+        pytest.skip("no prometheus on PATH; it comes with the Debian package of that name")
+    running = RunningStack(tmp_path / "data", tiny_bundle_dir)
+    target = running.wait_ready().removeprefix("http://")
+    (tmp_path / "prometheus").mkdir()
+    server = PrometheusServer(tmp_path / "prometheus", target)
+    try:
+        with Client(running.url) as client:
+            # The pace of shorter recordings is not told.
+            client.wait(client.submit(speech("Hej och välkommen till oss")).id)
+            wait_until(
+                lambda: figures_of_the_rules() <= server.names(), timeout_s=30, what="every figure"
+            )
+            wait_until(
+                lambda: set(server.alerts()) <= {"StoreNearlyFull"}, timeout_s=30, what="quiet"
+            )
+            paused = running.children()["services.worker"]
+            os.kill(paused.pid, signal.SIGSTOP)
+            # The first goes to the frozen worker, which has asked for it already.
+            for words in ("hej igen", "vi ses i morgon"):
+                client.submit(speech(words))
+            wait_firing(server, "NoWorkerForWaitingJobs")
+            os.kill(paused.pid, signal.SIGCONT)
+            wait_until(
+                lambda: "NoWorkerForWaitingJobs" not in server.alerts(),
+                timeout_s=60,
+                what="the alert to end",
+            )
+        os.kill(running.children()["redis-server"].pid, signal.SIGSTOP)
+        wait_firing(server, "ServiceDown")
+        os.kill(running.children()["redis-server"].pid, signal.SIGCONT)
+    finally:
+        server.stop()
+        running.stop()
+
+
+def wait_firing(server: PrometheusServer, alert: str) -> None:
+    wait_until(lambda: server.alerts().get(alert) == "firing", timeout_s=60, what=alert)
+
+
+def figures_of_the_rules() -> set[str]:
+    (group,) = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))["groups"]
+    found = {name for rule in group["rules"] for name in re.findall(r"\bstt_\w+", rule["expr"])}
+    assert len(found) > 5
+    return found
