@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from services.contract.encoder_context import WINDOW_S
 from services.contract.errors import ModelBundleError
 
 MANIFEST_FILE = "manifest.json"
@@ -87,6 +88,11 @@ class BundleManifest(BaseModel):
     """SHA-256 of every file of the bundle except this manifest."""
     short_context: bool = False
     """Whether evaluation proved that unpadded windows cost no accuracy."""
+    window_s: float = Field(default=WINDOW_S, ge=2, le=WINDOW_S)
+    """The longest window that the model gets at once, in seconds."""
+    packs_speech: bool = True
+    """Whether a window is filled with speech from both sides of a pause. A model that knows single
+    sentences only hears each stretch of speech for itself."""
     quantization: str
     """Type of the stored weights, in CTranslate2's words: float16, int8."""
     n_mels: int = _DEFAULT_N_MELS
@@ -133,6 +139,16 @@ class ModelBundle:
     def short_context(self) -> bool:
         """Whether the model may be given windows that are not padded to 30 s."""
         return self.manifest.short_context if self.manifest else False
+
+    @property
+    def window_s(self) -> float:
+        """The longest window that the model gets at once, in seconds."""
+        return self.manifest.window_s if self.manifest else WINDOW_S
+
+    @property
+    def packs_speech(self) -> bool:
+        """Whether a window is filled with speech from both sides of a pause."""
+        return self.manifest.packs_speech if self.manifest else True
 
     @property
     def is_demo(self) -> bool:

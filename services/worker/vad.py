@@ -20,6 +20,8 @@ _CONTEXT_SAMPLES = 64
 _MILLISECOND = SAMPLE_RATE // 1000
 #: A pause that may end a chunk of the greatest length.
 _SHORT_PAUSE_SAMPLES = 98 * _MILLISECOND
+#: Speech is not cut shorter than this, however wide the padding around it.
+_LEAST_ROOM_SAMPLES = 2 * SAMPLE_RATE
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ class SpeechBounds:
         self._min_speech = options.min_speech_duration_ms * _MILLISECOND
         self._min_silence = options.min_silence_duration_ms * _MILLISECOND
         padding = 2 * options.speech_pad_ms * _MILLISECOND
-        self._max_speech = SAMPLE_RATE * max_speech_s - FRAME_SAMPLES - padding
+        room = SAMPLE_RATE * max_speech_s - FRAME_SAMPLES - padding
+        self._max_speech = max(room, _LEAST_ROOM_SAMPLES)
         self._start: int | None = None
         self._quiet_from = 0
         self._cut_at = 0

@@ -1,4 +1,8 @@
-"""Speech chunks packed into windows of at most 30 s, and the way back to the recording's time."""
+"""Speech chunks as windows of at most 30 s, and the way back to the recording's time.
+
+How long a window may be, and whether it is filled from both sides of a pause, depends on what the
+model was trained on: its bundle says so.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,15 +12,24 @@ from typing import Protocol
 import numpy as np
 from faster_whisper.vad import SpeechTimestampsMap
 
+from services.contract.encoder_context import WINDOW_S
 from services.contract.schema import TranscriptionOptions
 from services.worker.audio import SAMPLE_RATE, Samples
 from services.worker.vad import SpeechChunk, SpeechDetector
 
-WINDOW_S = 30
-WINDOW_SAMPLES = WINDOW_S * SAMPLE_RATE
-#: Without voice activity detection a window ends at the quietest tenth second of its last five.
-_CUT_FROM_SAMPLES = 25 * SAMPLE_RATE
+#: Without voice activity detection a window ends at the quietest tenth second of its last sixth.
+_UNCUT_SHARE = 5 / 6
 _QUIET_SAMPLES = SAMPLE_RATE // 10
+
+
+@dataclass(frozen=True)
+class WindowShape:
+    """What windows a model is given."""
+
+    max_s: float = WINDOW_S
+    """The longest window."""
+    packs_speech: bool = True
+    """Whether several speech chunks share a window."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,8 @@ class Chunker(Protocol):
 class EverythingChunker:
     """Keeps silence too, and cuts where it is quietest: for `vad_filter=False`."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_s: float) -> None:
+        self._n_window = int(max_s * SAMPLE_RATE)
         self._samples = np.zeros(0, np.float32)
         self.needed_from = 0
 
@@ -88,7 +102,7 @@ class EverythingChunker:
         """Take the next block; return a chunk for each full window."""
         self._samples = np.concatenate([self._samples, block])
         chunks = []
-        while len(self._samples) > WINDOW_SAMPLES:
+        while len(self._samples) > self._n_window:
             chunks.append(self._take(self._quietest()))
         return chunks
 
@@ -97,9 +111,11 @@ class EverythingChunker:
         return [self._take(len(self._samples))] if len(self._samples) else []
 
     def _quietest(self) -> int:
-        candidates = self._samples[_CUT_FROM_SAMPLES:WINDOW_SAMPLES].reshape(-1, _QUIET_SAMPLES)
+        n_candidates = max(1, int(self._n_window * (1 - _UNCUT_SHARE)) // _QUIET_SAMPLES)
+        cut_from = self._n_window - n_candidates * _QUIET_SAMPLES
+        candidates = self._samples[cut_from : self._n_window].reshape(-1, _QUIET_SAMPLES)
         quietest = int(np.argmin(np.square(candidates).mean(axis=1)))
-        return _CUT_FROM_SAMPLES + quietest * _QUIET_SAMPLES + _QUIET_SAMPLES // 2
+        return cut_from + quietest * _QUIET_SAMPLES + _QUIET_SAMPLES // 2
 
     def _take(self, n_samples: int) -> SpeechChunk:
         chunk = SpeechChunk(self.needed_from, self.needed_from + n_samples)
@@ -130,22 +146,26 @@ class RecentSamples:
             self._start = position
 
 
-def cut_windows(blocks: Iterable[Samples], options: TranscriptionOptions) -> Iterator[Window]:
+def cut_windows(
+    blocks: Iterable[Samples], options: TranscriptionOptions, shape: WindowShape
+) -> Iterator[Window]:
     """Yield the windows of a recording as soon as each is full; memory stays flat.
 
     Args:
         blocks: the recording, mono float32 at 16 kHz.
         options: `vad_filter` and `vad` decide what is speech.
+        shape: what the model takes.
     """
     chunker: Chunker = (
-        SpeechDetector(options.vad, max_speech_s=WINDOW_S)
+        SpeechDetector(options.vad, max_speech_s=shape.max_s)
         if options.vad_filter
-        else EverythingChunker()
+        else EverythingChunker(shape.max_s)
     )
+    room = int(shape.max_s * SAMPLE_RATE) if shape.packs_speech else 0
     index = 0
     pieces: list[tuple[SpeechChunk, Samples]] = []
     for chunk, samples in _speech(blocks, chunker):
-        if sum(len(piece) for _, piece in pieces) + len(samples) > WINDOW_SAMPLES:
+        if pieces and sum(len(piece) for _, piece in pieces) + len(samples) > room:
             yield _pack(index, pieces)
             index, pieces = index + 1, []
         pieces.append((chunk, samples))

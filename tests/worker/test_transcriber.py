@@ -1,3 +1,4 @@
+import shutil
 import threading
 import wave
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from services.contract.schema import TranscriptionOptions, WindowResult
 from services.worker.audio import SAMPLE_RATE
 from services.worker.engine import Engine
 from services.worker.transcriber import Hooks, Transcriber
-from tests.worker.models import SENTENCE
+from tests.worker.models import SENTENCE, edit_manifest
 
 Speak = Callable[..., Path]
 Samples = NDArray[np.float32]
@@ -89,6 +90,26 @@ def test_a_long_recording_streams_its_windows_in_recording_time(
         for segment in window.segments:
             assert window.start <= segment.start and segment.end <= window.end
     assert transcript.text == " ".join([SENTENCE] * len(windows))
+
+
+def test_windows_are_those_that_the_bundle_was_trained_on(
+    open_engine: Callable[[Path], Engine],
+    engine: Engine,
+    short_bundle_dir: Path,
+    long_wav: Path,
+    tmp_path: Path,
+) -> None:
+    sentences_dir = tmp_path / "bundle"
+    shutil.copytree(short_bundle_dir, sentences_dir)
+    edit_manifest(sentences_dir, name="sentences", window_s=10, packs_speech=False)
+    found: list[WindowResult] = []
+    hooks = Hooks(on_window=found.append)
+    sentences = open_engine(sentences_dir)
+    transcript = Transcriber(sentences).transcribe(long_wav, TranscriptionOptions(), hooks=hooks)
+    usual = Transcriber(engine).transcribe(long_wav, TranscriptionOptions())
+    assert all(window.end - window.start <= 10 for window in found)
+    assert transcript.quality.n_windows > 2 * usual.quality.n_windows
+    assert transcript.quality.speech_s == pytest.approx(usual.quality.speech_s, rel=0.1)
 
 
 def test_finished_windows_are_not_done_again(engine: Engine, long_wav: Path) -> None:

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.contract.schema import TranscriptionOptions
+from services.contract.schema import TranscriptionOptions, VadOptions
 from services.worker.audio import SAMPLE_RATE
 from services.worker.vad import SpeechChunk
-from services.worker.windows import WINDOW_SAMPLES, Window, cut_windows
+from services.worker.windows import Window, WindowShape, cut_windows
 
 Samples = NDArray[np.float32]
+FULL = WindowShape()
+SENTENCES = WindowShape(max_s=10, packs_speech=False)
 
 
 def blocks(samples: Samples, n_samples: int = 160_000) -> Iterator[Samples]:
@@ -18,31 +20,54 @@ def blocks(samples: Samples, n_samples: int = 160_000) -> Iterator[Samples]:
         yield samples[start : start + n_samples]
 
 
+@pytest.mark.parametrize("shape", [FULL, SENTENCES])
 @pytest.mark.parametrize("vad_filter", [True, False])
-def test_windows_hold_what_their_chunks_say(spoken: Samples, vad_filter: bool) -> None:
+def test_windows_hold_what_their_chunks_say(
+    spoken: Samples, vad_filter: bool, shape: WindowShape
+) -> None:
     options = TranscriptionOptions(vad_filter=vad_filter)
-    windows = list(cut_windows(blocks(spoken), options))
+    windows = list(cut_windows(blocks(spoken), options, shape))
     assert [window.index for window in windows] == list(range(len(windows)))
     assert len(windows) > 1
     for window in windows:
-        assert len(window.samples) <= WINDOW_SAMPLES
+        assert len(window.samples) <= shape.max_s * SAMPLE_RATE
         parts = [spoken[chunk.start : chunk.end] for chunk in window.chunks]
         assert np.array_equal(window.samples, np.concatenate(parts))
 
 
 def test_windows_do_not_depend_on_how_the_audio_arrives(spoken: Samples) -> None:
     options = TranscriptionOptions()
-    whole = [window.chunks for window in cut_windows([spoken], options)]
-    pieces = [window.chunks for window in cut_windows(blocks(spoken, 7_777), options)]
+    whole = [window.chunks for window in cut_windows([spoken], options, FULL)]
+    pieces = [window.chunks for window in cut_windows(blocks(spoken, 7_777), options, FULL)]
     assert whole == pieces
 
 
-def test_without_vad_nothing_is_lost_and_cuts_are_quiet(spoken: Samples) -> None:
-    windows = list(cut_windows(blocks(spoken), TranscriptionOptions(vad_filter=False)))
+@pytest.mark.parametrize("shape", [FULL, SENTENCES])
+def test_without_vad_nothing_is_lost_and_cuts_are_quiet(
+    spoken: Samples, shape: WindowShape
+) -> None:
+    windows = list(cut_windows(blocks(spoken), TranscriptionOptions(vad_filter=False), shape))
     assert np.array_equal(np.concatenate([window.samples for window in windows]), spoken)
     cut = windows[0].chunks[-1].end
     around = np.abs(spoken[cut - 800 : cut + 800]).mean()
     assert around < np.abs(spoken).mean() / 3
+
+
+def test_a_model_of_single_sentences_hears_each_stretch_of_speech_alone(spoken: Samples) -> None:
+    options = TranscriptionOptions()
+    packed = list(cut_windows(blocks(spoken), options, FULL))
+    alone = list(cut_windows(blocks(spoken), options, SENTENCES))
+    assert any(len(window.chunks) > 1 for window in packed)
+    assert all(len(window.chunks) == 1 for window in alone)
+    assert len(alone) > len(packed)
+
+
+def test_wide_padding_leaves_room_for_speech(spoken: Samples) -> None:
+    wide = TranscriptionOptions(vad=VadOptions(speech_pad_ms=5_000))
+    windows = list(cut_windows(blocks(spoken), wide, SENTENCES))
+    assert all(window.duration <= 30 for window in windows)
+    n_narrow = len(list(cut_windows(blocks(spoken), TranscriptionOptions(), SENTENCES)))
+    assert len(windows) <= 2 * n_narrow, "it is cut to pieces"
 
 
 def test_times_go_back_over_the_silence_that_was_cut() -> None:
@@ -66,7 +91,7 @@ def test_memory_stays_flat_over_a_long_recording(spoken: Samples) -> None:
 
     def peak(stop_after: int) -> int:
         tracemalloc.start()
-        for window in cut_windows(long_recording(), TranscriptionOptions(vad_filter=False)):
+        for window in cut_windows(long_recording(), TranscriptionOptions(vad_filter=False), FULL):
             if window.index >= stop_after:
                 break
         _, highest = tracemalloc.get_traced_memory()

@@ -120,6 +120,8 @@ def _manifest(
         tasks=config.tasks_or(facts.tasks),
         files=hash_files(bundle_dir, names),
         short_context=facts.short_context and results.proves_short_context,
+        window_s=config.window_s,
+        packs_speech=config.packs_speech,
         quantization=config.quantization,
         evaluations=results.evaluations,
         n_mels=read_json(checkpoint / "config.json")["num_mel_bins"],
