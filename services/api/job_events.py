@@ -9,11 +9,14 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-from services.api.job_view import as_json
+from starlette.concurrency import run_in_threadpool
+
+from services.api.job_places import placed_view
+from services.api.job_view import job_view
 from services.api.live import PING, follow
 from services.api.service import Service
-from services.contract.errors import JobNotFoundError
-from services.contract.schema import WindowResult
+from services.contract.errors import JobNotFoundError, QueueUnavailableError
+from services.contract.schema import Job, WindowResult
 
 _ID = re.compile(r"^(?P<n_windows>\d{1,9})$")
 
@@ -26,16 +29,18 @@ async def job_events(service: Service, job_id: str, last_id: str | None) -> Asyn
     """
     n_told = windows_told(last_id)
     told: dict[str, Any] = {}
+    job: Job | None = None
     try:
         async for change in follow(service, job_id, n_told):
             if change is None:
                 yield PING
-                continue
-            job, first, windows = change
-            for window in windows:
-                yield event("segments", segments(window), window.index + 1)
-            n_told = first + len(windows)
-            state = as_json(job)
+            else:
+                job, first, windows = change
+                for window in windows:
+                    yield event("segments", segments(window), window.index + 1)
+                n_told = first + len(windows)
+            # Also after a quiet while: the line before a waiting job has moved on.
+            state = await seen_now(service, job, told) if job else told
             if state != told:
                 told = state
                 yield event("job", state, n_told)
@@ -43,6 +48,15 @@ async def job_events(service: Service, job_id: str, last_id: str | None) -> Asyn
         yield event("error", {"code": error.code, "message": "The job was deleted."}, n_told)
         return
     yield event("done", told, n_told)
+
+
+async def seen_now(service: Service, job: Job, told: dict[str, Any]) -> dict[str, Any]:
+    """Return the view of a job with its place; what was told while Redis does not answer."""
+    try:
+        view = await run_in_threadpool(placed_view, service, job)
+    except QueueUnavailableError:
+        return told or job_view(job).model_dump(mode="json")
+    return view.model_dump(mode="json")
 
 
 def windows_told(last_id: str | None) -> int:

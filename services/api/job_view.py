@@ -1,7 +1,7 @@
 """A job as its owner sees it in JSON: what is public of the record, and the links."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -61,9 +61,9 @@ class JobView(View):
     n_windows: int
     """Finished windows of at most 30 s."""
     queue_position: int | None = None
-    """1 is the next one to run; null when it does not wait."""
+    """1 is the next one to run; null when it does not wait, and in lists."""
     estimate_s: Seconds | None = None
-    """Seconds until it is done; null when nothing is known."""
+    """Seconds until it is done; null when nothing is known, and in lists."""
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -130,8 +130,3 @@ def job_view(job: Job, position: int | None = None, estimate_s: Seconds | None =
         ),
         links=Links(self=here, **{name: f"{here}/{name}" for name in names}),
     )
-
-
-def as_json(job: Job) -> dict[str, Any]:
-    """Return the view of a job as plain JSON values."""
-    return job_view(job).model_dump(mode="json")

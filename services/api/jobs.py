@@ -11,6 +11,7 @@ from services.api.error_handlers import request_id_of
 from services.api.field_values import Cursor, JsonFormat, KnownBatch, Status
 from services.api.intake import Accepted, Order, recording, submit, submit_once
 from services.api.job_events import job_events
+from services.api.job_places import placed_view
 from services.api.job_view import Deleted, JobList, JobView, job_view
 from services.api.live import EventStream
 from services.api.options import JobFields, lane, parse, to_options, unknown_names
@@ -153,13 +154,6 @@ def again(
     queue = fields.priority or earlier.lane
     order = Order(earlier.owner, options, queue, request_id_of(request), batch)
     return submit(service, order.job(new_job_id(), earlier.audio))
-
-
-def placed_view(service: Service, job: Job) -> JobView:
-    """Return the view of a job with its place and estimate."""
-    if job.status.is_terminal:
-        return job_view(job)
-    return job_view(job, service.queue.position(job), service.queue.estimate(job))
 
 
 def accepted_response(accepted: Accepted, ignored: list[str]) -> Response:

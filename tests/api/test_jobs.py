@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 from redis import Redis
 
 from tests.api.recordings import wav
@@ -109,6 +110,18 @@ def test_events_tell_segments_while_the_job_runs(
     told = [data for _, name, data in rest if name == "segments"]
     assert [data["window"] for data in told] == [0, 1]
     assert told[0]["segments"][0]["text"] == " Hej och välkommen."
+
+
+def test_events_tell_how_a_waiting_job_moves_up(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.api.live.PING_S", 0.1)
+    first, second = create(client).json(), create(client).json()
+    with client.stream("GET", second["links"]["events"]) as stream:
+        events = events_of(stream.iter_lines())
+        assert next(events)[2]["queue_position"] == 2
+        client.post(first["links"]["cancel"])
+        assert next(events)[2]["queue_position"] == 1
 
 
 def test_events_go_on_where_they_stopped(client: httpx.Client, worker: ScriptedWorker) -> None:
