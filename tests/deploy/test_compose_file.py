@@ -110,7 +110,7 @@ def test_what_is_published_is_published_on_loopback() -> None:
             assert address.startswith("127.0.0.1:"), f"{name}: {port}"
 
 
-@pytest.mark.parametrize("service", OURS)
+@pytest.mark.parametrize("service", [*OURS, "prometheus"])
 def test_our_containers_can_do_little(service: str) -> None:
     content = SERVICES[service]
     assert content["read_only"] is True
@@ -136,11 +136,13 @@ def test_every_volume_and_network_is_declared_and_used() -> None:
 
 
 def test_logs_memory_and_the_time_to_stop_are_bounded() -> None:
-    for name in ("redis", "api", "worker"):
+    for name in ("redis", "api", "worker", "prometheus"):
         service = SERVICES[name]
         assert service["logging"]["options"]["max-size"], name
         assert service["deploy"]["resources"]["limits"]["memory"], name
-        assert service["stop_grace_period"] and service["restart"] == "unless-stopped", name
+        assert service["restart"] == "unless-stopped", name
+    for name in ("redis", "api", "worker", "train"):
+        assert SERVICES[name]["stop_grace_period"], name
 
 
 def test_images_exist_and_start_with_an_init() -> None:
