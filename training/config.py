@@ -1,5 +1,6 @@
 """A whole training config: one YAML file, typed, unknown keys refused."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any, Self
@@ -96,8 +97,11 @@ def save_config(config: TrainingConfig, path: Path) -> None:
         partial.write_text(content, encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise ConfigError(
-            f"work_dir: {path.parent} cannot be written: {error.strerror}; choose another",
+            f"work_dir: {path.parent} cannot be written: {error.strerror}; make room or choose "
+            "another",
             param="work_dir",
         ) from error
 

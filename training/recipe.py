@@ -152,7 +152,7 @@ def evaluate(config: TrainingConfig, model: str | None) -> None:
     """Measure the trained model as it will be served, or any other model."""
     section = config.evaluate if model else _as_served(config)
     evaluate_model(
-        section, model or str(_final(config)), open_corpus(config), config.work_dir / "report"
+        section, model or str(_trained(config)), open_corpus(config), config.work_dir / "report"
     )
 
 
@@ -166,7 +166,7 @@ def convert(config: TrainingConfig) -> Path:
     bundle_dir = _bundle(config)
     forget(bundle_dir)
     convert_checkpoint(
-        config.convert, _final(config), open_corpus(config), bundle_dir, _report(config)
+        config.convert, _trained(config), open_corpus(config), bundle_dir, _report(config)
     )
     _conversion(config).keep(bundle_dir)
     return bundle_dir
@@ -179,7 +179,9 @@ def _conversion(config: TrainingConfig) -> ConversionRecord:
 def deploy(config: TrainingConfig, source: str | None) -> None:
     """Hand the bundle to the workers."""
     section = _deploy_section(config)
-    bundle = deploy_bundle(source or str(_bundle(config)), section.models_dir, force=section.force)
+    bundle = deploy_bundle(
+        source or str(_converted(config)), section.models_dir, force=section.force
+    )
     logger.info("deployed %s", bundle.id)
 
 
@@ -201,7 +203,7 @@ def publish(config: TrainingConfig, *, dry_run: bool, private: bool) -> str:
     )
     return publish_model(
         section,
-        _bundle(config),
+        _converted(config),
         _final(config),
         _report(config),
         config.work_dir / "publish",
@@ -218,8 +220,20 @@ def _final(config: TrainingConfig) -> Path:
     return config.work_dir / "run" / "final"
 
 
+def _trained(config: TrainingConfig) -> Path:
+    if not _final(config).is_dir():
+        raise ConfigError(f"nothing is trained in {config.work_dir} yet; run `train` first")
+    return _final(config)
+
+
 def _bundle(config: TrainingConfig) -> Path:
     return config.work_dir / "bundle"
+
+
+def _converted(config: TrainingConfig) -> Path:
+    if not _bundle(config).is_dir():
+        raise ConfigError(f"no bundle is in {config.work_dir} yet; run `convert` first")
+    return _bundle(config)
 
 
 def _report(config: TrainingConfig) -> EvaluationReport | None:

@@ -135,6 +135,22 @@ def test_split_that_a_later_stage_wants_is_missed_before_training(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("evaluate", "nothing is trained in"),
+        ("convert", "nothing is trained in"),
+        ("deploy", "no bundle is in"),
+    ],
+)
+def test_stage_before_its_turn_says_what_comes_first(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, told: str
+) -> None:
+    values = ["--set", f"work_dir={tmp_path}"]
+    assert main([command, "--config", str(config_file), *values]) == 1
+    assert f"{told} {tmp_path} yet; run `" in capsys.readouterr().err
+
+
 def test_stage_without_its_section_is_named(
     config_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,11 @@ from training.train.config import ModelConfig, TrainConfig
 from training.train.schedule import first_decay_step
 from training.train.setup import is_first_process, world_size
 
+FINGERPRINT = "fingerprint.json"
+BASELINE = "baseline.json"
+"""The dev WER of the model that the run started from."""
+FINAL = "final"
+"""The folder of the finished model."""
 _LENGTH_KEYS = {"train.max_steps", "train.decay_steps"}
 
 
@@ -22,9 +27,10 @@ def keep_fingerprint(
     """Remember what the run was begun with, and refuse to resume it with anything else.
 
     One change is sound and allowed: another length, while the learning rate has not begun to fall
-    under either. Until then steps and batches do not depend on it.
+    under either. Until then steps and batches do not depend on it. And a run that failed before it
+    had anything to resume may be mended in every way.
     """
-    path = run_dir / "fingerprint.json"
+    path = run_dir / FINGERPRINT
     now = {
         "seed": seed,
         "world_size": world_size(),
@@ -32,7 +38,7 @@ def keep_fingerprint(
         "model": model.model_dump(mode="json"),
         "train": config.model_dump(mode="json"),
     }
-    if path.exists():
+    if path.exists() and _has_begun(run_dir):
         then = _as_of_now(json.loads(path.read_text(encoding="utf-8")))
         changed = set(_changes(then, now))
         if changed <= _LENGTH_KEYS and _is_before_decay(then, config, run_dir):
@@ -45,6 +51,13 @@ def keep_fingerprint(
     if is_first_process():
         run_dir.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _has_begun(run_dir: Path) -> bool:
+    results = (run_dir / BASELINE, run_dir / FINAL)
+    return any(path.exists() for path in results) or bool(
+        checkpoints.complete_checkpoints(run_dir / "checkpoints")
+    )
 
 
 def _as_of_now(then: dict[str, Any]) -> dict[str, Any]:

@@ -16,13 +16,12 @@ from training.train.callbacks import CheckpointCallback
 from training.train.config import ModelConfig, TrainConfig
 from training.train.dev_evaluation import DevResult
 from training.train.export import FACTS, export
+from training.train.fingerprint import BASELINE, FINAL
 from training.train.setup import Setup
 from training.train.trainer import load_trainee, load_weights
 
 logger = logging.getLogger(__name__)
 
-BASELINE = "baseline.json"
-FINAL = "final"
 _ALIGNMENT_CLIPS = 60
 
 

@@ -1,8 +1,9 @@
 """Copies of checkpoints at an fsspec URL, for machines that lose their disk.
 
-A copy is complete once its COMPLETE file is there, which is uploaded last. Copies are made by one
-background thread, so that training does not wait; a copy that fails is reported and the next one
-tries again.
+A copy is complete once its COMPLETE file is there, which is uploaded last. What the run was begun
+with lies beside the copies, so that a fresh machine resumes nothing else and still compares its
+result with the start. Copies are made by one background thread, so that training does not wait; a
+copy that fails is reported and the next one tries again.
 """
 
 import logging
@@ -16,8 +17,10 @@ import fsspec
 from services.contract.errors import CheckpointError
 from training.storage import STORAGE_ERRORS
 from training.train import checkpoints
+from training.train.fingerprint import BASELINE, FINGERPRINT
 
 logger = logging.getLogger(__name__)
+_BEGINNINGS = (FINGERPRINT, BASELINE)
 # NotImplementedError: a store that can only be read, such as http.
 _UNUSABLE: tuple[type[Exception], ...] = (*STORAGE_ERRORS, NotImplementedError)
 
@@ -63,6 +66,8 @@ class RemoteCheckpoints:
     def fetch_newest(self, folder: Path) -> None:
         """Bring the newest complete copy here if it is newer than what is here.
 
+        And what the run was begun with, where the folder above does not say.
+
         Raises:
             CheckpointError: the store cannot be read or written.
         """
@@ -70,6 +75,8 @@ class RemoteCheckpoints:
         try:
             self._check_writable()
             there = self._complete()
+            if there:
+                self._fetch_beginnings(folder.parent)
             if there and (here is None or there[-1] > checkpoints.step_of(here)):
                 self._fetch(there[-1], folder)
         except _UNUSABLE as error:
@@ -80,6 +87,14 @@ class RemoteCheckpoints:
         self._filesystem.makedirs(self._root, exist_ok=True)
         self._filesystem.pipe_file(f"{self._root}/.writable", b"yes")
         self._filesystem.rm_file(f"{self._root}/.writable")
+
+    def _fetch_beginnings(self, run_dir: Path) -> None:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        for name in _BEGINNINGS:
+            if self._filesystem.exists(f"{self._root}/{name}") and not (run_dir / name).exists():
+                partial = run_dir / f"{name}.part"
+                self._filesystem.get_file(f"{self._root}/{name}", str(partial))
+                partial.rename(run_dir / name)
 
     def _fetch(self, step: int, folder: Path) -> None:
         target = folder / f"{checkpoints.PREFIX}{step}"
@@ -96,6 +111,9 @@ class RemoteCheckpoints:
     def _copy(self, checkpoint: Path) -> None:
         step = checkpoints.step_of(checkpoint)
         self._filesystem.makedirs(self._path(step), exist_ok=True)
+        for name in _BEGINNINGS:
+            if (beginning := checkpoint.parents[1] / name).exists():
+                self._filesystem.put_file(str(beginning), f"{self._root}/{name}")
         names = sorted(file.name for file in checkpoint.iterdir() if file.is_file())
         names.sort(key=lambda name: name == checkpoints.MARKER)  # the marker goes last
         for name in names:

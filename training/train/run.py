@@ -16,8 +16,8 @@ from training.train import checkpoints
 from training.train.callbacks import CheckpointCallback, LogCallback
 from training.train.config import ModelConfig, TrainConfig
 from training.train.dev_evaluation import choose_dev_clips
-from training.train.fingerprint import keep_fingerprint
-from training.train.finish import BASELINE, FINAL, check_result, finish
+from training.train.fingerprint import BASELINE, FINAL, keep_fingerprint
+from training.train.finish import check_result, finish
 from training.train.remote import RemoteCheckpoints
 from training.train.setup import is_first_process, join_processes, prepare_setup
 from training.train.stopping import StopCallback
@@ -58,9 +58,9 @@ def train(
     stop = StopCallback(max_time_s)
     remote = RemoteCheckpoints(config.remote, config.keep_last) if config.remote else None
     with processes.main_process_first():  # the others find the folder as it is to be
-        keep_fingerprint(model, config, corpus, seed, run_dir)
         if remote is not None and is_first_process():
             remote.fetch_newest(folder)
+        keep_fingerprint(model, config, corpus, seed, run_dir)
         start = checkpoints.newest_complete(folder)
     setup = prepare_setup(model, config, corpus, seed)
     trainer = WhisperTrainer(setup.trainee, setup.dataset, config, folder, seed)

@@ -37,6 +37,22 @@ def test_fresh_machine_gets_the_newest_copy(url: str, tmp_path: Path) -> None:
     assert json.loads((newest / checkpoints.EVALUATION).read_text())["wer"] == 0.5
 
 
+def test_what_a_run_was_begun_with_goes_along(url: str, tmp_path: Path) -> None:
+    here, there = (tmp_path / name / "checkpoints" for name in ("here", "there"))
+    checkpoint = make(here, 1)
+    for name in ("fingerprint.json", "baseline.json"):
+        (here.parent / name).write_text(f"{name} of the first machine")
+    remote = RemoteCheckpoints(url, 2)
+    remote.copy(checkpoint)
+    remote.close()
+    there.mkdir(parents=True)
+    (there.parent / "baseline.json").write_text("its own")
+    RemoteCheckpoints(url, 2).fetch_newest(there)
+    told = "fingerprint.json of the first machine"
+    assert (there.parent / "fingerprint.json").read_text() == told
+    assert (there.parent / "baseline.json").read_text() == "its own"
+
+
 def test_copy_without_its_marker_does_not_count(url: str, tmp_path: Path) -> None:
     remote = RemoteCheckpoints(url, 2)
     remote.copy(make(tmp_path / "here", 1))

@@ -11,7 +11,13 @@ import pytest
 import torch
 from transformers import WhisperForConditionalGeneration
 
-from services.contract.errors import CheckpointError, ConfigError, DataError, QualityError
+from services.contract.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    QualityError,
+    TokenizerError,
+)
 from tests.training.small_corpus import write_corpus
 from training.convert.checkpoint import check_checkpoint
 from training.prepare.shards import PreparedCorpus
@@ -134,6 +140,14 @@ def test_changed_config_is_refused_on_resume(
         train(tiny_model, tiny_run, corpus, run_dir, seed=2)
 
 
+def test_config_that_failed_at_the_start_may_be_mended(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
+) -> None:
+    with pytest.raises(TokenizerError, match="no Whisper tokenizer"):
+        train(ModelConfig(base="nowhere/nothing"), tiny_run, corpus, run_dir, seed=1)
+    assert not train(tiny_model, tiny_run, corpus, run_dir, seed=1, max_time_s=0.0)
+
+
 def test_length_may_change_until_the_rate_decays(
     tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
 ) -> None:
@@ -205,6 +219,9 @@ def test_run_continues_from_its_remote_copy(
     assert sha256(fresh / "final") == sha256(whole / "final")
     first = json.loads((fresh / "log.jsonl").read_text().splitlines()[0])
     assert first["step"] > 1
+    with pytest.raises(ConfigError, match="train.learning_rate changed"):
+        other = changed(remote, learning_rate=1e-2)
+        train(tiny_model, other, corpus, tmp_path / "other", seed=1)
 
 
 def test_remote_that_cannot_be_used_is_named(
