@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 _CLAIM_S = 0.5
 _SWEEP_S = 1.0
 _REDIS_PAUSE_S = 1.0
+#: More windows than a run has under way: a suspect that did so many is past where its worker died.
+_PAST_WINDOWS = 32
 #: After SIGTERM jobs get this long to end by themselves, then to stop; docker kills after 10 s.
 _GRACE_S = 2.0
 _STOP_S = 5.0
@@ -99,6 +101,7 @@ class BatchWorker(SimpleWorker):
         self._pool = ThreadPoolExecutor(limits.slots, thread_name_prefix="job")
         self._runs: dict[str, Run] = {}
         self._alone: str | None = None
+        self._innocent_at = 0
         self._changed = threading.Condition()
         self._swept_at = 0.0
 
@@ -153,6 +156,8 @@ class BatchWorker(SimpleWorker):
         if now - self._swept_at > _SWEEP_S:
             self._swept_at = now
             self._sweeper.sweep()
+        if self._alone:
+            self._acquit(self._alone)
         claimed = self._claim()
         if claimed is not None:
             self._execute(*claimed)
@@ -212,7 +217,21 @@ class BatchWorker(SimpleWorker):
             while len(self._runs) > 1 and not self._stop_requested:
                 self._changed.wait(_CLAIM_S)
         logger.warning("a suspect runs alone", extra={"job_id": suspect.job.id})
+        self._innocent_at = self._n_windows(suspect.job.id) + _PAST_WINDOWS
         self._sweeper.mark_alone(suspect.job.id)
+
+    def _acquit(self, suspect_id: str) -> None:
+        """Let others in again once a suspect is past the place where its worker died."""
+        if self._n_windows(suspect_id) >= self._innocent_at:
+            self._sweeper.clear_alone(suspect_id)
+            self._alone = None
+            logger.info("a suspect came through", extra={"job_id": suspect_id})
+
+    def _n_windows(self, job_id: str) -> int:
+        try:
+            return self._store.get(job_id).n_windows
+        except JobNotFoundError:  # deleted, its run is about to end
+            return 0
 
     def _interrupt(self, why: str, *, spare: Run | None = None) -> None:
         for run in self._runs.values():

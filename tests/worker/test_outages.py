@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.contract.schema import JobStatus
+from services.contract.schema import JobStatus, Lane
 from tests.waiting import wait_until
 from tests.worker.stack import Stack
 
@@ -64,3 +64,20 @@ def test_a_worker_that_was_stopped_loses_its_job_once(stack: Stack, recording: C
     assert [stack.store.transcript(job_id) for job_id in jobs] == done
     assert [stack.store.get(job_id).attempt for job_id in jobs] == [2, 2, 2]
     assert sleeper.poll() is None, "it lives on"
+
+
+def test_a_long_suspect_lets_others_in_once_it_is_past_the_place(
+    stack: Stack, recording: Cut
+) -> None:
+    settings = {"STT_LEASE_S": "3", "STT_MAX_BATCH_WINDOWS": "4"}
+    doomed = stack.start_worker(seconds_per_call=0.4, **settings)
+    long = stack.send(recording(2400), lane=Lane.BULK)
+    wait_until(lambda: stack.store.get(long).n_windows > 0, timeout_s=90, what="its first window")
+    doomed.kill()
+    stack.start_worker(seconds_per_call=0.4, **settings)
+    wait_until(lambda: "a suspect runs alone" in stack.logs(), timeout_s=60, what="quarantine")
+    short = stack.send(recording(3))
+    stack.wait_for([short], JobStatus.SUCCEEDED, timeout_s=60)
+    assert "a suspect came through" in stack.logs()
+    assert stack.status(long) is JobStatus.PROCESSING
+    assert stack.store.get(long).n_windows >= 32
