@@ -33,12 +33,12 @@ def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return kept
 
 
-def run_all(tmp_path: Path, session: str) -> dict[str, Any]:
+def run_all(tmp_path: Path, session: str, repository: str = "") -> dict[str, Any]:
     """Run every cell as a new session does; what a reader edits is edited."""
     local = tmp_path / session
-    local.mkdir()
+    local.mkdir(exist_ok=True)
     changes = {
-        "REPOSITORY": str(tmp_path / "repository"),
+        "REPOSITORY": repository or str(tmp_path / "repository"),
         "DRIVE": str(tmp_path / "drive"),
         "LOCAL": str(local),
         "INSTALL": ["true"],
@@ -76,6 +76,19 @@ def test_a_failure_stops_the_notebook(drive: Path, tmp_path: Path) -> None:
     as_repository(project)
     with pytest.raises(SystemExit, match="exit code 1"):
         run_all(tmp_path, "first")
+
+
+def test_address_that_was_not_filled_in_is_told(drive: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="into the first cell"):
+        run_all(tmp_path, "first", repository="https://github.com/OWNER/whisper-sv")
+
+
+def test_interrupted_copy_of_the_corpus_is_made_again(drive: Path, tmp_path: Path) -> None:
+    as_repository(write_project(tmp_path / "repository"))
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "prepared.tar.part").write_bytes(b"half")
+    run_all(tmp_path, "first")
+    assert (tmp_path / "first" / "prepared.tar.gz").read_bytes() == b"an archive"
 
 
 def test_the_notebook_holds_no_outputs() -> None:
