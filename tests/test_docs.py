@@ -149,9 +149,21 @@ def check_build(words: list[str]) -> None:
 
 
 @of("kubectl")
-def test_kustomizations_exist(command: Command) -> None:
-    assert command.words[1:3] == ("apply", "-k")
-    assert (ROOT / command.words[3] / "kustomization.yaml").exists()
+def test_kubectl_commands_name_what_exists(command: Command) -> None:
+    words = [word for word in command.words[1:] if word not in ("-n", "whisper-sv")]
+    verb, *rest = words
+    if verb == "apply":
+        assert rest[0] == "-k" and (ROOT / rest[1] / "kustomization.yaml").exists()
+        return
+    manifests = ROOT.glob("deploy/kubernetes/**/*.yaml")
+    objects = {
+        (d["kind"].lower(), d["metadata"]["name"])
+        for path in manifests
+        for d in yaml.safe_load_all(path.read_text())
+        if d and "metadata" in d
+    }
+    named = ("pod", rest[1].partition(":")[0]) if verb == "cp" else (rest[0], rest[1])
+    assert verb in ("cp", "delete", "patch") and named in objects
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,17 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from rq import Queue
+from redis import Redis
 
+from services.contract.job_queue import JobQueue
 from services.contract.schema import Lane
 from services.contract.settings import known_names
+from tests.contract.builders import make_job
+from training.config import load_config
+from training.time_limit import EXIT_RESUMABLE
 
-MANIFESTS = Path(__file__).parents[2] / "deploy" / "kubernetes"
+ROOT = Path(__file__).parents[2]
+MANIFESTS = ROOT / "deploy" / "kubernetes"
 FILES = sorted(p for p in MANIFESTS.rglob("*.yaml") if p.name != "kustomization.yaml")
 PATCHES = {"worker-gpu.yaml"}
 KUSTOMIZATIONS = sorted(path.parent for path in MANIFESTS.rglob("kustomization.yaml"))
@@ -25,12 +31,26 @@ def documents(path: Path) -> list[dict[str, Any]]:
     return [d for d in yaml.safe_load_all(path.read_text()) if d]
 
 
-def containers() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+def pods() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the file and the specification of every pod, but for patches."""
     for path in FILES:
-        for document in documents(path):
-            pod = document.get("spec", {}).get("template", {}).get("spec")
-            for container in (pod or {}).get("containers", []):
-                yield path.name, pod, container
+        for document in documents(path) if path.name not in PATCHES else []:
+            spec = document.get("spec", {})
+            pod = spec if document["kind"] == "Pod" else spec.get("template", {}).get("spec")
+            if pod:
+                yield path.name, pod
+
+
+def containers() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    for name, pod in pods():
+        for container in pod["containers"]:
+            yield name, pod, container
+
+
+def one(path: str, kind: str) -> dict[str, Any]:
+    """Return the one object of this kind in a file."""
+    (found,) = [d for d in documents(MANIFESTS / path) if d["kind"] == kind]
+    return found
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
@@ -43,7 +63,8 @@ def test_manifest_is_valid(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(MANIFESTS.rglob("kustomization.yaml")), ids=str)
 def test_kustomization_names_what_exists(path: Path) -> None:
     content = documents(path)[0]
-    named = content["resources"] + [patch["path"] for patch in content.get("patches", [])]
+    patches = [patch["path"] for patch in content.get("patches", []) if "path" in patch]
+    named = content["resources"] + patches
     for name in named:
         assert (path.parent / name).exists(), f"{path}: {name}"
     beside = {p.name for p in path.parent.glob("*.yaml")} - {"kustomization.yaml"}
@@ -69,14 +90,57 @@ def test_patches_change_objects_of_the_base() -> None:
             assert (document["kind"], document["metadata"]["name"]) in base
 
 
-def test_no_container_is_root_or_writes_to_its_root() -> None:
+def test_no_container_is_root_or_writes_to_its_root_or_knows_the_cluster() -> None:
+    """What the namespace's label `restricted` demands, and more."""
     for name, pod, container in containers():
-        if name in PATCHES:
-            continue
         assert pod["securityContext"]["runAsNonRoot"] is True, name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert pod["automountServiceAccountToken"] is pod["enableServiceLinks"] is False, name
         security = container["securityContext"]
         assert security["readOnlyRootFilesystem"] and not security["allowPrivilegeEscalation"], name
         assert security["capabilities"] == {"drop": ["ALL"]}, name
+
+
+def test_our_pods_run_as_the_user_of_the_images() -> None:
+    for name, pod, container in containers():
+        if container["image"].startswith("whisper-sv-"):
+            security = pod["securityContext"]
+            assert {security[k] for k in ("runAsUser", "runAsGroup", "fsGroup")} == {10001}, name
+
+
+def test_every_container_asks_for_what_it_needs_and_has_a_limit() -> None:
+    for name, _, container in containers():
+        resources = container["resources"]
+        assert set(resources["requests"]) == {"cpu", "memory"}, name
+        assert "memory" in resources["limits"], name
+
+
+def test_images_are_those_that_the_dockerfiles_make() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for path in (*ROOT.glob("services/*/Dockerfile"), ROOT / "Dockerfile.train"):
+        assert f"ARG VERSION={project['version']}\n" in path.read_text(), path
+    images = {container["image"] for _, _, container in containers()}
+    ours = {image for image in images if image.startswith("whisper-sv-")}
+    parts = ("api", "worker", "train")
+    assert ours == {f"whisper-sv-{part}:{project['version']}" for part in parts}
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert images - ours == {compose["redis"]["image"]}
+
+
+def test_what_is_written_is_on_a_volume() -> None:
+    """The root is read-only: every folder of the settings, and those of training, is mounted."""
+    settings = one("base/settings.yaml", "ConfigMap")["data"]
+    folders = [value.removeprefix("file://") for value in settings.values() if "/app/" in value]
+    written = {
+        "api.yaml": [*folders, "/tmp"],
+        "worker.yaml": [*folders, "/tmp"],
+        "redis.yaml": ["/data"],
+        "train.yaml": ["/app/data", "/app/runs", "/app/data/models", "/tmp", "/dev/shm"],
+    }
+    for name, _, container in containers():
+        mounted = {Path(mount["mountPath"]) for mount in container["volumeMounts"]}
+        for folder in written.get(name, []):
+            assert mounted & {Path(folder), *Path(folder).parents}, f"{name}: {folder}"
 
 
 def test_every_volume_mount_has_its_volume() -> None:
@@ -102,29 +166,59 @@ def test_secrets_come_from_the_secret_alone() -> None:
                 assert "secretKeyRef" in entry.get("valueFrom", {}), f"{name}: {entry['name']}"
 
 
-def test_workers_scale_from_zero_on_both_lanes_and_the_api_does_not_wait_for_them() -> None:
-    scaler = next(
-        d
-        for d in documents(MANIFESTS / "overlays" / "keda" / "scaled-object.yaml")
-        if d["kind"] == "ScaledObject"
-    )
-    lists = {trigger["metadata"]["listName"] for trigger in scaler["spec"]["triggers"]}
-    assert lists == {Queue.redis_queue_namespace_prefix + lane.value for lane in Lane}
-    redis = next(d for d in documents(MANIFESTS / "base" / "redis.yaml") if d["kind"] == "Service")
+def test_workers_scale_from_zero_on_both_lanes_and_the_api_does_not_wait_for_them(
+    redis_client: Redis,
+) -> None:
+    scaler = one("overlays/keda/scaled-object.yaml", "ScaledObject")["spec"]
+    triggers = [trigger["metadata"] for trigger in scaler["triggers"]]
+    lanes = {queue.key for queue in JobQueue(redis_client).queues.values()}
+    assert {trigger["listName"] for trigger in triggers} == lanes
+    redis = one("base/redis.yaml", "Service")
     namespace = documents(MANIFESTS / "base" / "kustomization.yaml")[0]["namespace"]
     address = f"{redis['metadata']['name']}.{namespace}.svc:{redis['spec']['ports'][0]['port']}"
-    assert {trigger["metadata"]["address"] for trigger in scaler["spec"]["triggers"]} == {address}
-    assert scaler["spec"]["minReplicaCount"] == 0
+    assert {trigger["address"] for trigger in triggers} == {address}
+    assert all(trigger["activationListLength"] == "0" for trigger in triggers)
+    assert scaler["minReplicaCount"] == 0
+    worker = one("base/worker.yaml", "Deployment")["metadata"]["name"]
+    assert scaler["scaleTargetRef"]["name"] == worker
     api = (MANIFESTS / "base" / "api.yaml").read_text()
     assert "STT_READY_REQUIRES_WORKER" not in api
 
 
-def test_the_training_job_continues_after_exit_75() -> None:
-    job = next(
-        d for d in documents(MANIFESTS / "overlays" / "train" / "train.yaml") if d["kind"] == "Job"
-    )
-    rules = job["spec"]["podFailurePolicy"]["rules"]
+def test_a_waiting_job_is_in_the_list_that_the_scaler_reads(redis_client: Redis) -> None:
+    scaler = one("overlays/keda/scaled-object.yaml", "ScaledObject")["spec"]
+    lists = [trigger["metadata"]["listName"] for trigger in scaler["triggers"]]
+    for lane in Lane:
+        JobQueue(redis_client).enqueue(make_job(lane=lane))
+    assert [redis_client.llen(name) for name in lists] == [1, 1]
+
+
+def test_redis_lets_in_who_needs_it_and_nobody_else() -> None:
+    (rule,) = one("base/network-policy.yaml", "NetworkPolicy")["spec"]["ingress"]
+    apps = {
+        peer["podSelector"]["matchLabels"]["app"] for peer in rule["from"] if "podSelector" in peer
+    }
+    names = {
+        one(f"base/{app}.yaml", "Deployment")["spec"]["template"]["metadata"]["labels"]["app"]
+        for app in ("api", "worker")
+    }
+    assert apps == names
+    assert rule["ports"] == [{"port": 6379}]
+
+
+def test_the_training_job_waits_for_its_corpus_and_continues_after_exit_75() -> None:
+    job = one("overlays/train/train.yaml", "Job")["spec"]
+    assert job["suspend"] is True
+    assert job["template"]["spec"]["restartPolicy"] == "Never"
     ignored = [
-        r["onExitCodes"]["values"] for r in rules if r["action"] == "Ignore" and "onExitCodes" in r
+        rule["onExitCodes"]["values"]
+        for rule in job["podFailurePolicy"]["rules"]
+        if rule["action"] == "Ignore" and "onExitCodes" in rule
     ]
-    assert ignored == [[75]]
+    assert ignored == [[EXIT_RESUMABLE]]
+    (container,) = job["template"]["spec"]["containers"]
+    config = load_config(ROOT / container["args"][2], [])
+    assert container["args"][0] == "recipe" and config.prepare and config.deploy
+    (mount,) = one("overlays/train/corpus.yaml", "Pod")["spec"]["containers"][0]["volumeMounts"]
+    assert mount in container["volumeMounts"]
+    assert Path("/app") / config.prepare.source.parent == Path(mount["mountPath"])
