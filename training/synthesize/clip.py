@@ -22,6 +22,9 @@ _LEAD_S = (0.05, 0.4)
 _TAIL_S = (0.05, 0.4)
 _NOISE_S = (0.5, 6.0)
 _RATE_JITTER = 0.06
+# LAME's faster search takes a fifth less time than its default and is good enough for this voice.
+_MP3_BIT_RATE = 48_000
+_MP3_FAST = {"compression_level": "7"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,10 @@ def _resample(samples: NDArray[np.int16], sample_rate: int) -> Samples:
 
 
 def _write(samples: Samples, path: Path) -> None:
-    """Write 16 bit audio in the format that the file's ending names."""
+    """Write 16 bit audio, or mp3, in the format that the file's ending names."""
+    if path.suffix == ".mp3":
+        path.write_bytes(effects.encode(samples, "mp3", _MP3_BIT_RATE, **_MP3_FAST).getvalue())
+        return
     file = io.BytesIO()
     soundfile.write(file, np.clip(samples, -1, 1), SAMPLE_RATE, format=path.suffix[1:].upper())
     path.write_bytes(file.getvalue())

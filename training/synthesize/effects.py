@@ -87,7 +87,7 @@ def through_codec(samples: Samples, rng: np.random.Generator) -> Samples:
     bit_rate = int(rng.choice((16_000, 24_000, 32_000)))
     if choice == 0:
         return _mu_law(samples)
-    coded = _encode(samples, "mp3" if choice == 1 else "libopus", bit_rate)
+    coded = encode(samples, "mp3" if choice == 1 else "libopus", bit_rate)
     return _fit(_decode(coded), len(samples))
 
 
@@ -99,14 +99,17 @@ def _mu_law(samples: Samples) -> Samples:
     return np.asarray(linear, np.float32)
 
 
-def _encode(samples: Samples, codec: Literal["mp3", "libopus"], bit_rate: int) -> io.BytesIO:
+def encode(
+    samples: Samples, codec: Literal["mp3", "libopus"], bit_rate: int, **options: str
+) -> io.BytesIO:
+    """Code into a file in memory; `options` are those of the codec."""
     file = io.BytesIO()
     frame = av.AudioFrame.from_ndarray(
         np.clip(samples, -1, 1).reshape(1, -1), format="fltp", layout="mono"
     )
     frame.sample_rate = SAMPLE_RATE
     with av.open(file, "w", format="mp3" if codec == "mp3" else "ogg") as container:
-        stream = container.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
+        stream = container.add_stream(codec, rate=SAMPLE_RATE, layout="mono", options=options)
         stream.bit_rate = bit_rate
         resampler = av.AudioResampler(
             format=stream.format, layout="mono", rate=SAMPLE_RATE, frame_size=stream.frame_size
