@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import WhisperForConditionalGeneration
 
 from services.contract.errors import (
@@ -55,7 +56,11 @@ def test_run_ends_with_a_checkpoint_that_converts(
     assert [line["step"] for line in lines if "loss" in line] == list(range(1, 9))
     assert all("samples_per_second" in line for line in lines if "loss" in line)
     assert [line["step"] for line in lines if "dev_wer" in line] == [4, 8]
-    assert list((run_dir / "tensorboard").iterdir())
+    events = EventAccumulator(str(run_dir / "tensorboard"))
+    events.Reload()
+    for name in ("loss", "learning_rate", "samples_per_second"):
+        assert [event.step for event in events.Scalars(f"train/{name}")] == list(range(1, 9))
+    assert [event.step for event in events.Scalars("train/dev_wer")] == [4, 8]
 
 
 def test_resumed_run_equals_an_uninterrupted_one(
