@@ -73,6 +73,20 @@ def test_one_bad_split_is_enough_to_refuse() -> None:
     assert not _report(_result("full"), bad, *test).proves_short_context()
 
 
+def test_rare_accidents_are_counted_over_all_splits() -> None:
+    def test_split(context: Context, missing_end_rate: float) -> SplitResult:
+        result = _result(context, missing_end_rate=missing_end_rate)
+        return result.model_copy(update={"split": "test"})
+
+    dev = [_result("full", missing_end_rate=0.010), _result("short", missing_end_rate=0.009)]
+    two_more = [test_split("full", 0.006), test_split("short", 0.008)]
+    three_more = [test_split("full", 0.006), test_split("short", 0.009)]
+    assert _report(*dev, *two_more).proves_short_context()
+    assert _report(*dev, *three_more).objection_to_short_context() == (
+        "missing ends in 16 of 2000 clips padded, in 18 unpadded"
+    )
+
+
 @pytest.mark.parametrize(
     ("clips", "words", "proved"), [(100, 500, True), (99, 500, False), (100, 499, False)]
 )

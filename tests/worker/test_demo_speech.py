@@ -1,0 +1,99 @@
+"""The bundled model on speech it can know: what a first user hears back."""
+
+import wave
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.contract.model_registry import resolve
+from services.contract.schema import Transcript, TranscriptionOptions
+from services.contract.settings import WorkerSettings
+from services.worker.audio import SAMPLE_RATE, decode
+from services.worker.engine import Engine, EngineLimits
+from services.worker.model_loader import load
+from services.worker.transcriber import Transcriber
+from training.evaluate.normalise import normalise
+
+Speak = Callable[..., Path]
+SWEDISH = TranscriptionOptions(language="sv", word_timestamps=True)
+PAUSE_S = 0.7
+SENTENCES = (
+    "I morgon blir det regn i Uppsala.",
+    "Klockan är kvart över sju.",
+    "God morgon, hur mår du?",
+    "Det kostar trehundrafyrtiofem kronor.",
+    "Vi ses på torsdag.",
+    "Min mamma bor i Göteborg.",
+    "Kan du köpa mjölk och bröd?",
+    "Tåget går klockan tretton och trettio.",
+    "Idag är det den elfte mars.",
+    "Det snöar i Kiruna.",
+)
+
+
+@pytest.fixture(scope="module")
+def transcriber(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Transcriber]:
+    models_dir = tmp_path_factory.mktemp("models")
+    settings = WorkerSettings(device="cpu", models_dir=models_dir)
+    model, costs = load(resolve("demo", models_dir), settings)
+    engine = Engine(model, EngineLimits(max_windows=8, budget_s=5), costs)
+    yield Transcriber(engine)
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def clips(speech: Speak) -> list[Path]:
+    return [speech(sentence) for sentence in SENTENCES]
+
+
+@pytest.fixture(scope="module")
+def joined(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[float]]:
+    """All clips with pauses between them, and where each begins, in seconds."""
+    path = tmp_path_factory.mktemp("joined") / "joined.wav"
+    pause = np.zeros(int(PAUSE_S * SAMPLE_RATE), np.float32)
+    parts: list[NDArray[np.float32]] = []
+    starts: list[float] = []
+    for clip in clips:
+        starts.append(sum(map(len, parts)) / SAMPLE_RATE)
+        parts += [*decode(clip, max_duration_s=60), pause]
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes((np.concatenate(parts) * 32767).astype("<i2").tobytes())
+    return path, starts
+
+
+@pytest.fixture(scope="module")
+def together(transcriber: Transcriber, joined: tuple[Path, list[float]]) -> Transcript:
+    return transcriber.transcribe(joined[0], SWEDISH)
+
+
+def wer(hypotheses: list[str]) -> float:
+    references = [normalise(sentence) for sentence in SENTENCES]
+    if len(hypotheses) == 1:
+        references = [" ".join(references)]
+    return float(jiwer.wer(references, [normalise(text) for text in hypotheses]))
+
+
+def test_single_sentences_are_understood(transcriber: Transcriber, clips: list[Path]) -> None:
+    assert wer([transcriber.transcribe(clip, SWEDISH).text for clip in clips]) < 0.2
+
+
+def test_many_sentences_are_understood_as_well_as_single_ones(
+    transcriber: Transcriber, clips: list[Path], together: Transcript
+) -> None:
+    single = wer([transcriber.transcribe(clip, SWEDISH).text for clip in clips])
+    assert wer([together.text]) <= single + 0.05
+
+
+def test_segments_start_where_the_sentences_do(
+    together: Transcript, joined: tuple[Path, list[float]]
+) -> None:
+    found = [segment.start for segment in together.segments]
+    near = [min(abs(start - each) for each in found) <= 0.5 for start in joined[1]]
+    assert sum(near) >= 0.9 * len(near), (joined[1], found)
