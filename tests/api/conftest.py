@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.api.refusals import LIMITS
 from tests.api.running_api import RunningApi
 from tests.api.scripted_worker import ScriptedWorker
 from tests.redis_server import RedisServer
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +39,26 @@ def worker(redis_url: str) -> Iterator[ScriptedWorker]:
     """A running worker without a model."""
     with ScriptedWorker(redis_url) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def strict_api(
+    _shared_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningApi]:
+    """An API with low limits and a worker, for a whole module."""
+    folder = tmp_path_factory.mktemp("strict")
+    with (
+        ScriptedWorker(_shared_redis.url),
+        RunningApi(_shared_redis.url, folder, **LIMITS) as running,
+    ):
+        yield running
+
+
+@pytest.fixture
+def strict_client(strict_api: RunningApi) -> Iterator[httpx.Client]:
+    """A client of it; after the test the service must answer and the store be as it was."""
+    before = strict_api.stored()
+    with strict_api.client() as http:
+        yield http
+        assert http.get("/healthz").status_code == 200
+    wait_until(lambda: strict_api.stored() == before, timeout_s=5, what="an empty store")

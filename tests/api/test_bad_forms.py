@@ -1,0 +1,191 @@
+"""Every bad form, field, query and address: a typed error in the envelope, nothing left on disk."""
+
+import httpx
+import pytest
+
+from tests.api.recordings import wav
+from tests.api.refusals import ROUTES, require_error, send
+from tests.api.running_api import RunningApi
+
+FIELDS = {
+    "model": ("gpt-5", 404, "model_not_found"),
+    "language": ("klingon", 400, "unsupported_language"),
+    "languages[]": ("sv,xx", 400, "unsupported_language"),
+    "temperature": ("3", 400, "invalid_options"),
+    "beam_size": ("hundra", 400, "invalid_options"),
+    "timestamp_granularities[]": ("syllable", 400, "invalid_options"),
+    "chunking_strategy": ("sometimes", 400, "invalid_options"),
+    "chunking_strategy[threshold]": ("7", 400, "invalid_options"),
+    "vad_filter": ("perhaps", 400, "invalid_options"),
+    "mode": ("quantum", 400, "invalid_options"),
+    "prompt": ("x" * 5000, 400, "prompt_too_long"),
+    "keywords": ("x" * 5000, 400, "prompt_too_long"),
+}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("field", FIELDS)
+def test_unknown_values_name_their_field(
+    strict_client: httpx.Client, route: str, field: str
+) -> None:
+    value, status, code = FIELDS[field]
+    answer = send(strict_client, route, wav(0.1), **{field: value})
+    require_error(answer, status, code, field.split("[")[0])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("response_format", "docx"),
+        ("response_format", "diarized_json"),
+        ("include[]", "everything"),
+        ("stream", "maybe"),
+    ],
+)
+def test_unknown_values_of_openai_fields(
+    strict_client: httpx.Client, field: str, value: str
+) -> None:
+    answer = send(strict_client, ROUTES[0], wav(0.1), **{field: value})
+    require_error(answer, 400, "invalid_options", field.split("[")[0])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("priority", "urgent"), ("batch", "a/b\n"), ("task", "summarise"), ("vad", "[1]")],
+)
+def test_unknown_values_of_job_fields(strict_client: httpx.Client, field: str, value: str) -> None:
+    answer = send(strict_client, ROUTES[1], wav(0.1), **{field: value})
+    require_error(answer, 400, "invalid_options", field)
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_empty_values_mean_not_given(strict_api: RunningApi, empty: str) -> None:
+    with strict_api.client() as http:
+        answer = send(http, "/v1/jobs", wav(0.1), language=empty, temperature=empty, batch=empty)
+        assert answer.status_code == 202
+        assert answer.json()["options"]["language"] is None
+        http.delete(answer.headers["location"])
+
+
+NAMES = {
+    "../../x.wav": "x.wav",
+    "C:\\temp\\x.wav": "x.wav",
+    "a\x00b.wav": "ab.wav",
+    "x" * 5000 + ".wav": "x" * 196 + ".wav",
+    "mötet 🎤.wav": "mötet 🎤.wav",
+    "..": "",
+}
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_hostile_file_names_are_cleaned(strict_api: RunningApi, name: str) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="' + name.encode()
+    body = head + b'"\r\n\r\n' + wav(0.1) + b"\r\n--b--\r\n"
+    with strict_api.client() as http:
+        content_type = {"content-type": "multipart/form-data; boundary=b"}
+        answer = http.post("/v1/jobs", content=body, headers=content_type)
+        assert answer.status_code in (202, 400), answer.text
+        if answer.status_code == 202:
+            assert answer.json()["audio"]["filename"] == NAMES[name]
+            http.delete(answer.headers["location"])
+    assert all(len(stored) == 32 for stored in strict_api.stored())
+
+
+def test_names_in_the_encoding_of_older_clients_are_read(strict_api: RunningApi) -> None:
+    """The library requests writes names so that are not ASCII."""
+    head = b"--b\r\nContent-Disposition: form-data; name=file; filename*=utf-8''m%C3%B6te%2Fa.wav"
+    body = head + b"\r\n\r\n" + wav(0.1) + b"\r\n--b--\r\n"
+    with strict_api.client() as http:
+        content_type = {"content-type": "multipart/form-data; boundary=b"}
+        answer = http.post("/v1/jobs", content=body, headers=content_type)
+        assert answer.json()["audio"]["filename"] == "a.wav"
+        http.delete(answer.headers["location"])
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", ""])
+def test_wrong_content_types_are_refused(
+    strict_client: httpx.Client, route: str, content_type: str
+) -> None:
+    answer = strict_client.post(route, content=b"{}", headers={"content-type": content_type})
+    require_error(answer, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_compressed_bodies_are_refused(strict_client: httpx.Client, route: str) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=b", "content-encoding": "gzip"}
+    answer = strict_client.post(route, content=b"\x1f\x8b", headers=headers)
+    require_error(answer, 415, "unsupported_media_type")
+    assert "Content-Encoding" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_form_without_a_file_is_refused(strict_client: httpx.Client, route: str) -> None:
+    answer = strict_client.post(route, files={"model": (None, "whisper-1")})
+    require_error(answer, 400, "invalid_request", "file")
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_ten_thousand_fields_are_refused(strict_client: httpx.Client, route: str) -> None:
+    fields = {f"f{i}": str(i) for i in range(10_000)}
+    require_error(send(strict_client, route, wav(0.1), **fields), 400, "invalid_request")
+
+
+BROKEN_FORMS = {
+    "no boundary": ("multipart/form-data", b"--b\r\n"),
+    "cut off": (
+        "multipart/form-data; boundary=b",
+        b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nxx',
+    ),
+    "part without name": ("multipart/form-data; boundary=b", b"--b\r\n\r\nx\r\n--b--\r\n"),
+    "no form at all": ("multipart/form-data; boundary=b", b"hello"),
+    "huge field": (
+        "multipart/form-data; boundary=b",
+        b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\n' + b"x" * 100_000,
+    ),
+    "field that is not text": (
+        "multipart/form-data; boundary=b",
+        b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\n\xff\xfe\r\n--b--\r\n',
+    ),
+    "two files": (
+        "multipart/form-data; boundary=b",
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nx\r\n' * 2
+        + b"--b--\r\n",
+    ),
+    "boundary of 2 kB": ("multipart/form-data; boundary=" + "b" * 2000, b"--b\r\n"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN_FORMS)
+def test_broken_forms_are_refused(strict_client: httpx.Client, what: str) -> None:
+    content_type, body = BROKEN_FORMS[what]
+    answer = strict_client.post("/v1/jobs", content=body, headers={"content-type": content_type})
+    require_error(answer, 400, "invalid_request")
+
+
+def test_fields_after_the_file_count(strict_api: RunningApi) -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+    body = part % (b"file", wav(0.1)) + part % (b"language", b"en") + b"--b--\r\n"
+    with strict_api.client() as http:
+        content_type = {"content-type": "multipart/form-data; boundary=b"}
+        answer = http.post("/v1/jobs", content=body, headers=content_type)
+        assert answer.json()["options"]["language"] == "en"
+        http.delete(answer.headers["location"])
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/jobs/", "/v2", "/page/../../auth.py"])
+def test_unknown_addresses_answer_in_the_envelope(strict_client: httpx.Client, path: str) -> None:
+    require_error(strict_client.get(path), 404, "not_found")
+
+
+def test_a_wrong_method_answers_in_the_envelope(strict_client: httpx.Client) -> None:
+    answer = strict_client.put("/v1/jobs")
+    require_error(answer, 405, "method_not_allowed")
+    assert "POST" in answer.headers["allow"] or "GET" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=x", "status=asleep", "cursor=nonsense", "limit=1000"]
+)
+def test_bad_queries_are_400_in_the_envelope(strict_client: httpx.Client, query: str) -> None:
+    require_error(strict_client.get(f"/v1/jobs?{query}"), 400, "invalid_request")
