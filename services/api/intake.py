@@ -141,6 +141,8 @@ def submit_or_attach(service: Service, received: Recording[Fields], order: Order
     if same is not None and same.status.is_terminal and not service.models.serves(same.bundle):
         same = None
     accepted = submit(service, job) if same is None else Accepted(same, is_new=False)
+    # At once: should Redis go away now, the job that it has needs its recording.
+    received.upload.is_kept = accepted.is_new
     waited = service.waiters.take(accepted.job.id, is_new=accepted.is_new)
     return Accepted(accepted.job, accepted.is_new, lives_by_waiting=waited)
 

@@ -48,7 +48,6 @@ async def answer(request: Request, service: Service, owner: str, task: Task) -> 
         options = to_options(fields, task, served)
         order = Order(owner, options, lane_of(received.duration), request_id_of(request))
         accepted = await run_in_threadpool(submit_or_attach, service, received, order)
-        received.upload.is_kept = accepted.is_new
     headers = {"x-job-id": accepted.job.id, **openapi.ignored_header(received.ignored)}
     if fields.stream:
         return EventStream(text_events(service, accepted), headers)

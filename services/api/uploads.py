@@ -43,8 +43,8 @@ class RawBody:
     """A body that is nothing but the recording; its fields are in the query."""
 
     def __init__(self, request: Request) -> None:
-        """Take fields and type from the request."""
-        self.pairs = list(request.query_params.multi_items())
+        """Take name and type from the request."""
+        self.pairs: list[tuple[str, str]] = []
         self.filename = clean_filename(request.query_params.get("filename", ""))
         self.content_type = request.headers.get("content-type", "")
 
@@ -136,7 +136,8 @@ async def _receive(request: Request, body: Body, upload: "Upload", settings: Api
     body.finish()
     if not upload.n_bytes:
         raise EmptyAudioError("The file is empty.", param="file")
-    upload.pairs = body.pairs
+    # A form may have fields in its query too; what stands in the form wins.
+    upload.pairs = [*request.query_params.multi_items(), *body.pairs]
     upload.filename = body.filename
     upload.content_type = media_type(body.content_type)
 

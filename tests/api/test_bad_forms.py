@@ -173,6 +173,17 @@ def test_fields_after_the_file_count(strict_api: RunningApi) -> None:
         http.delete(answer.headers["location"])
 
 
+def test_fields_in_the_query_of_a_form_count_too(strict_api: RunningApi) -> None:
+    query = {"language": "en", "prompt": "Hej", "colour": "red"}
+    with strict_api.client() as http:
+        files = {"file": ("a.wav", wav(0.1))}
+        answer = http.post("/v1/jobs", params=query, data={"prompt": "Då"}, files=files)
+        options = answer.json()["options"]
+        assert (options["language"], options["initial_prompt"]) == ("en", "Då"), "the form wins"
+        assert answer.headers["x-ignored-fields"] == "colour"
+        http.delete(answer.headers["location"])
+
+
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v1/jobs/", "/v2", "/page/../../auth.py"])
 def test_unknown_addresses_answer_in_the_envelope(strict_client: httpx.Client, path: str) -> None:
     require_error(strict_client.get(path), 404, "not_found")

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from services.contract.errors import QueueUnavailableError
 from services.contract.job_store import JobStore
 from services.contract.schema import JobStatus
 from tests.api.recordings import wav
@@ -138,3 +139,15 @@ def test_canceling_a_job_answers_the_call_that_waits(
     assert answers[0].status_code == 409
     assert answers[0].json()["error"]["code"] == "job_canceled"
     assert answers[0].headers["x-should-retry"] == "false"
+
+
+def test_a_job_keeps_its_recording_should_redis_go_away_right_after_it(
+    api: RunningApi, client: httpx.Client, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> bool:
+        raise QueueUnavailableError("Redis does not answer; try again in a moment.")
+
+    monkeypatch.setattr(api.app.state.service.waiters, "take", away)
+    answer = client.post(ROUTE, files={"file": ("a.wav", wav())})
+    assert answer.status_code == 503
+    assert api.stored() == [jobs.get(only_job(jobs)).audio.key]
