@@ -123,5 +123,5 @@ class Stack:
     def end(self, container: str) -> list[str]:
         """Remove a container, scaled ones too, which `down` may overlook; return its log."""
         log = run([*inspect_command(), "logs", container], timeout_s=30)
-        run([*inspect_command(), "rm", "-f", container], timeout_s=60)
+        run([*inspect_command(), "rm", "-f", "-v", container], timeout_s=60)
         return log.splitlines()
