@@ -39,6 +39,7 @@ def main() -> int:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
         server_header=False,
+        ws="none",
     )
     uvicorn.Server(config).run(sockets=[listener])
     return 0

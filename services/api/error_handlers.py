@@ -172,7 +172,10 @@ async def on_disconnect(request: Request, error: Exception) -> Response:
 async def on_defect(request: Request, error: Exception) -> Response:
     """Answer a defect of ours. Starlette passes the error on, so that the log has its trace."""
     message = f"Something went wrong here; the log has it under {request_id_of(request)}."
-    return answered(request, InternalError(message))
+    result = answered(request, InternalError(message))
+    # The server closes the connection after it: the client must not send its next request there.
+    result.headers["connection"] = "close"
+    return result
 
 
 def answered(request: Request, error: SttError) -> Response:

@@ -52,11 +52,25 @@ def flatten(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def read_json(text: str | bytes) -> Any:
+    """Read JSON whose texts are Unicode: half a surrogate pair, which JSON can escape, is none.
+
+    Raises:
+        ValueError: it is not such JSON, or nested too deeply to be options.
+    """
+    try:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return value
+
+
 def json_object(field: str, value: object) -> Mapping[str, Any]:
     """Return a field's value that is an object: already a mapping, or one as JSON text."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = read_json(value)
         except ValueError:
             value = None
     if not isinstance(value, Mapping):
@@ -68,7 +82,7 @@ def _items(field: str, value: str) -> list[str]:
     if not value.lstrip().startswith("["):
         return [item.strip() for item in value.split(",") if item.strip()]
     try:
-        items = json.loads(value)
+        items = read_json(value)
     except ValueError:
         items = None
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):

@@ -1,11 +1,10 @@
 """The options of a retry: a small JSON object or a form, or the query, or nothing."""
 
-import json
 from urllib.parse import parse_qsl
 
 from fastapi import Request
 
-from services.api.form_fields import flatten
+from services.api.form_fields import flatten, read_json
 from services.api.multipart_form import MAX_ALL_FIELDS_BYTES, MAX_FIELDS, decoded
 from services.contract.errors import (
     InvalidRequestError,
@@ -43,8 +42,8 @@ def _from_body(request: Request, body: bytes) -> list[tuple[str, str]]:
 
 def _from_json(body: bytes) -> list[tuple[str, str]]:
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        document = read_json(body)
+    except ValueError as error:
         raise InvalidRequestError("The body is not JSON.") from error
     if not isinstance(document, dict):
         raise InvalidRequestError("The body must be a JSON object of options.")

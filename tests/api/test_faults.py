@@ -157,6 +157,23 @@ def test_a_full_redis_is_not_ready_and_jobs_can_be_deleted(
     assert client.get("/readyz").status_code == 200
 
 
+def test_a_defect_of_ours_is_told_and_the_next_request_is_answered(
+    api: RunningApi, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api.app.state.service.jobs, "get", broken)
+        for _ in range(20):  # a connection that is closed unsaid is met now and then
+            answer = client.get("/v1/jobs/x")
+            assert answer.status_code == 500 and answer.headers["connection"] == "close"
+            assert answer.json()["error"]["code"] == "internal_error"
+            assert "secret" not in answer.text
+            assert answer.headers["x-request-id"] in answer.text
+    assert client.get("/v1/jobs/x").status_code == 404
+
+
 def test_a_required_worker_is_asked_for(redis_url: str, tmp_path: Path) -> None:
     with RunningApi(redis_url, tmp_path, ready_requires_worker=True) as api:
         with api.client() as client:

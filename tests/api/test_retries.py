@@ -31,7 +31,13 @@ def test_a_retry_is_a_new_job_on_the_same_recording(
 
 @pytest.mark.parametrize(
     ("body", "content_type", "status"),
-    [(b"{", "application/json", 400), (b"[]", "application/json", 400), (b"x", "text/plain", 415)],
+    [
+        (b"{", "application/json", 400),
+        (b"[]", "application/json", 400),
+        (b'{"prompt": "\\ud800"}', "application/json", 400),
+        (b"[" * 20_000, "application/json", 400),
+        (b"x", "text/plain", 415),
+    ],
 )
 def test_a_retry_with_a_bad_body_is_refused(
     client: httpx.Client, body: bytes, content_type: str, status: int
