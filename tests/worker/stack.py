@@ -64,6 +64,12 @@ class Stack:
         )
         return worker
 
+    def run_worker(self, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run a worker that cannot start to its end."""
+        command = [sys.executable, "-m", "services.worker"]
+        environ = {**self._environ, **settings}
+        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+
     def send(
         self,
         samples: NDArray[np.float32],

@@ -1,5 +1,6 @@
 """What a worker must sit out, with real processes: no run may be lost, none blamed for it."""
 
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -81,3 +82,20 @@ def test_a_long_suspect_lets_others_in_once_it_is_past_the_place(
     assert "a suspect came through" in stack.logs()
     assert stack.status(long) is JobStatus.PROCESSING
     assert stack.store.get(long).n_windows >= 32
+
+
+def test_a_model_whose_folder_goes_is_served_on_and_missed_at_the_next_start(
+    stack: Stack, recording: Cut, short_bundle_dir: Path, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(short_bundle_dir, bundle)
+    worker = stack.start_worker(STT_MODEL=str(bundle))
+    shutil.rmtree(bundle)
+    time.sleep(1)  # five looks for a new model later
+    job = stack.send(recording(5))
+    stack.wait_for([job], JobStatus.SUCCEEDED, timeout_s=60)
+    assert worker.poll() is None
+    again = stack.run_worker(STT_MODEL=str(bundle))
+    assert again.returncode == 1
+    (line,) = again.stderr.splitlines()
+    assert line.startswith("error: ") and str(bundle) in line
