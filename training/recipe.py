@@ -157,8 +157,9 @@ def evaluate(config: TrainingConfig, model: str | None) -> None:
 
 
 def _as_served(config: TrainingConfig) -> EvaluateConfig:
-    """Measure the trained model with the weights that convert will store."""
-    return config.evaluate.model_copy(update={"quantization": config.convert.quantization})
+    """Measure the trained model with the weights and windows that its bundle will have."""
+    served = config.convert.model_dump(include={"quantization", "window_s", "packs_speech"})
+    return config.evaluate.model_copy(update=served)
 
 
 def convert(config: TrainingConfig) -> Path:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.contract.encoder_context import WINDOW_S
 from training.convert.config import Quantization
 
 Context = Literal["full", "short"]
@@ -45,6 +46,10 @@ class EvaluateConfig(BaseModel):
     """Worst utterances in the report."""
     long_form_minutes: float = Field(default=5.0, ge=0)
     """Clips joined to this length go through faster-whisper's long-form loop; 0 leaves it out."""
+    window_s: float = Field(default=WINDOW_S, ge=2, le=WINDOW_S)
+    """As in `convert`; bundles have their own."""
+    packs_speech: bool = True
+    """As in `convert`; bundles have their own. False cuts the joined clips at their pauses."""
     word_times: Path | None = None
     """True word times, JSONL of {"path", "words": [{"word", "start", "end"}, ...]}, as `synthesize`
     writes them; without it only the starts of clips are known."""

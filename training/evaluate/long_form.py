@@ -1,7 +1,8 @@
 """Clips joined to minutes, transcribed by faster-whisper's own loop: what short clips cannot show.
 
 A model tuned on single sentences may stop after the first one, or lose its timestamps. Joined with
-pauses between them, clips give a long recording whose text and times are known.
+pauses between them, clips give a long recording whose text and times are known. A model whose
+windows hold one stretch of speech gets the recording so here too: cut at its pauses.
 """
 
 import random
@@ -10,11 +11,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import faster_whisper
 import numpy as np
 from faster_whisper.transcribe import Segment
+from faster_whisper.vad import VadOptions, get_speech_timestamps
 
+from services.contract import schema
 from services.contract.errors import ModelBundleError
 from services.contract.model_bundle import ModelBundle
 from training.evaluate.config import EvaluateConfig
@@ -68,9 +72,10 @@ def evaluate_long_form(
     recording = join(corpus, clips, word_times, 60 * config.long_form_minutes)
     model = _load(bundle, config)
     started = time.perf_counter()
-    segments = _transcribe(model, recording, config, word_timestamps=False)
+    cuts = {} if config.packs_speech else _at_pauses(recording, config.window_s)
+    segments = _transcribe(model, recording, config, cuts, word_timestamps=False)
     processing_s = time.perf_counter() - started
-    timed = _transcribe(model, recording, config, word_timestamps=True)
+    timed = _transcribe(model, recording, config, cuts, word_timestamps=True)
     segment_errors = start_errors(recording.words, _first_words(segments))
     word_errors = start_errors(recording.words, _all_words(timed))
     good = sum(error <= _GOOD_START_S for error in segment_errors)
@@ -153,6 +158,7 @@ def _transcribe(
     model: faster_whisper.WhisperModel,
     recording: JoinedRecording,
     config: EvaluateConfig,
+    cuts: dict[str, Any],
     *,
     word_timestamps: bool,
 ) -> list[Segment]:
@@ -162,8 +168,24 @@ def _transcribe(
         task=config.task,
         beam_size=config.beam_size,
         word_timestamps=word_timestamps,
+        **cuts,
     )
     return list(segments)
+
+
+def _at_pauses(recording: JoinedRecording, window_s: float) -> dict[str, Any]:
+    """Return faster-whisper's options for hearing each stretch of speech alone, as the worker."""
+    served = schema.VadOptions()
+    speech = VadOptions(
+        threshold=served.threshold,
+        min_speech_duration_ms=served.min_speech_duration_ms,
+        min_silence_duration_ms=served.min_silence_duration_ms,
+        speech_pad_ms=served.speech_pad_ms,
+        max_speech_duration_s=window_s,
+    )
+    chunks = get_speech_timestamps(recording.samples, speech)
+    edges = [chunk[edge] / SAMPLE_RATE for chunk in chunks for edge in ("start", "end")]
+    return {"clip_timestamps": edges, "condition_on_previous_text": False}
 
 
 def _first_words(segments: Sequence[Segment]) -> list[TimedWord]:

@@ -1,0 +1,47 @@
+"""Joined clips through faster-whisper: whole, or cut at the pauses as the bundle asks for."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.contract.model_bundle import read
+from services.worker.audio import decode
+from tests.tiny_model import SENTENCE
+from tests.training.small_corpus import write_corpus
+from training.evaluate import long_form
+from training.evaluate.config import EvaluateConfig
+from training.evaluate.long_form import JoinedRecording, evaluate_long_form
+from training.evaluate.word_times import TimedWord
+from training.prepare.shards import SAMPLE_RATE
+
+CONFIG = EvaluateConfig(device="cpu", beam_size=1)
+SPOKEN = ("Det regnar i Uppsala.", "Klockan är kvart över sju.", "Vi ses på torsdag.")
+
+
+@pytest.mark.parametrize(("packs_speech", "n_heard"), [(True, 1), (False, len(SPOKEN))])
+def test_each_stretch_of_speech_is_heard_alone_if_the_bundle_asks_for_it(
+    packs_speech: bool,
+    n_heard: int,
+    speech: Callable[..., Path],
+    tiny_bundle_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The tiny model says its sentence once to whatever it hears at once."""
+    pause = np.zeros(SAMPLE_RATE, np.float32)
+    parts = [part for said in SPOKEN for part in (*decode(speech(said), max_duration_s=60), pause)]
+    recording = JoinedRecording(np.concatenate(parts), [TimedWord("det", 0.1)], frozenset())
+    monkeypatch.setattr(long_form, "join", lambda *_: recording)
+    corpus = write_corpus(tmp_path / "corpus", {"test": [("Det.", 1.0, "")]})
+    result = evaluate_long_form(
+        read(tiny_bundle_dir),
+        CONFIG.model_copy(update={"packs_speech": packs_speech}),
+        corpus,
+        list(corpus.clips("test")),
+        [],
+        {},
+    )
+    n_words = result.words.hits + result.words.substitutions + result.words.insertions
+    assert n_words == n_heard * len(SENTENCE.split())
