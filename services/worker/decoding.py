@@ -105,7 +105,7 @@ class WindowTask:
     @property
     def is_short(self) -> bool:
         """Whether the encoder gets it without padding to 30 s."""
-        return self.features.shape[1] < FULL_CONTEXT_FRAMES
+        return bool(self.features.shape[1] < FULL_CONTEXT_FRAMES)
 
     def pad(self) -> None:
         """Give the encoder the full context, which all weights know, from the next round on."""

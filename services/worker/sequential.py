@@ -1,11 +1,13 @@
 """`mode=sequential`: faster-whisper's own loop, which may condition on the text before.
 
 It runs in the job's thread and takes its turns at the same CTranslate2 model, whose own queue lets
-a batch of the engine in between any two windows. The loop wants the whole recording in memory.
+a batch of the engine in between any two windows. The loop wants the whole recording in memory. It
+fills its windows from both sides of a pause, unless the model is one that hears each stretch of
+speech alone: then it is given those as its clips.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from services.worker.decoding import build_prompt, ladder
 from services.worker.languages import Language, candidate_languages, choose
 from services.worker.model import Model
 from services.worker.transcript import spaced
+from services.worker.windows import WindowShape, cut_windows
 
 
 def transcribe_sequentially(
@@ -36,8 +39,16 @@ def transcribe_sequentially(
     samples = np.concatenate([np.zeros(0, np.float32), *blocks])
     language = known or _detect(model, samples, options)
     build_prompt(model, language.code, options)
-    segments, info = model.loop.transcribe(samples, **_arguments(options, language.code))
-    speech_s, reached = info.duration_after_vad, 0.0
+    arguments = _arguments(options, language.code)
+    if model.window_shape.packs_speech or not options.vad_filter:
+        segments, info = model.loop.transcribe(samples, **arguments)
+        speech_s = info.duration_after_vad
+    else:
+        clips = _stretches(samples, options, model.window_shape)
+        speech_s = sum(end - start for start, end in clips)
+        arguments |= {"vad_filter": False, "clip_timestamps": list(chain.from_iterable(clips))}
+        segments = model.loop.transcribe(samples, **arguments)[0] if clips else ()
+    reached = 0.0
     for index, (_, group) in enumerate(groupby(segments, key=lambda segment: segment.seek)):
         check()
         own = tuple(_segment(found, language.code) for found in group)
@@ -59,6 +70,14 @@ def transcribe_sequentially(
 def _detect(model: Model, samples: Samples, options: TranscriptionOptions) -> Language:
     _, _, ranking = model.loop.detect_language(samples, vad_filter=options.vad_filter)
     return choose([dict(ranking)], candidate_languages(model, options))
+
+
+def _stretches(
+    samples: Samples, options: TranscriptionOptions, shape: WindowShape
+) -> list[tuple[float, float]]:
+    """Return start and end of each stretch of speech, in seconds."""
+    windows = cut_windows([samples], options, shape)
+    return [(window.start, window.end) for window in windows]
 
 
 def _arguments(options: TranscriptionOptions, language: str) -> dict[str, Any]:

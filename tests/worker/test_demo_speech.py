@@ -91,6 +91,15 @@ def test_many_sentences_are_understood_as_well_as_single_ones(
     assert wer([together.text]) <= single + 0.05
 
 
+def test_the_sequential_loop_hears_them_as_well(
+    transcriber: Transcriber, joined: tuple[Path, list[float]], together: Transcript
+) -> None:
+    options = SWEDISH.model_copy(update={"mode": "sequential"})
+    one_by_one = transcriber.transcribe(joined[0], options)
+    assert wer([one_by_one.text]) <= wer([together.text]) + 0.05
+    assert one_by_one.quality.speech_s == pytest.approx(together.quality.speech_s, abs=0.5)
+
+
 def test_segments_start_where_the_sentences_do(
     together: Transcript, joined: tuple[Path, list[float]]
 ) -> None:
