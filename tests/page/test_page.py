@@ -107,8 +107,8 @@ def test_the_history_is_ids_alone_and_outlives_a_reload(
     with Client(stack.url) as client:
         client.delete(job_id)
     page.reload()
+    page.wait_for_function("localStorage['whisper-sv.jobs'] === '[]'")
     expect(page.locator("#no-jobs")).to_be_visible()
-    assert page.evaluate("localStorage['whisper-sv.jobs']") == "[]"
 
 
 def test_a_job_can_be_run_again_and_deleted(page: Page, speech: Speech) -> None:
@@ -131,6 +131,9 @@ def test_a_waiting_job_is_shown_and_can_be_canceled(
         send(page, speech("ett"), speech("två"))
         expect(page.locator("#state-text")).to_contain_text("Waiting")
         expect(page.locator(".job >> nth=0").locator(".about")).to_contain_text("Waiting")
+        # One is told by events, since it is looked at; the other one is asked for.
+        expect(page.locator(".about", has_text="number 2 in line")).to_have_count(1)
+        expect(page.locator(".about", has_text="Waiting for a worker")).to_have_count(1)
         page.click("#cancel")
         expect(page.locator("#state-text")).to_have_text("Canceled")
     finally:
