@@ -39,7 +39,7 @@ class ScriptedWorker(threading.Thread):
         self.fail_with: ErrorInfo | None = None
         self.spoken: tuple[str, ...] = SPOKEN
         self.on_window: Callable[[Job, int], None] = lambda job, index: None
-        self.done: list[str] = []
+        self.started: list[str] = []
         self.bundle = BUNDLE
         self.gate = threading.Event()
         self.gate.set()
@@ -81,11 +81,11 @@ class ScriptedWorker(threading.Thread):
         job = self.jobs.start(job_id, run_id, BUNDLE)
         if job is None:
             return
+        self.started.append(job_id)
         if self.fail_with is not None:
             self.jobs.fail(job_id, run_id, self.fail_with)
         elif self._transcribe(job, run_id):
             self.jobs.succeed(job_id, run_id, transcript_of(job, self.spoken))
-        self.done.append(job_id)
 
     def _transcribe(self, job: Job, run_id: str) -> bool:
         for index in range(len(self.spoken)):

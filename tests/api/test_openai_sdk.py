@@ -108,7 +108,7 @@ def test_a_failed_job_is_not_sent_three_times(sdk: openai.OpenAI, worker: Script
     worker.fail_with = ErrorInfo(code="transcription_timeout", message="It took too long.")
     with pytest.raises(openai.InternalServerError):
         sdk.audio.transcriptions.create(model="whisper-1", file=FILE)
-    assert len(worker.done) == 1
+    assert len(worker.started) == 1
 
 
 def test_many_at_once(api: RunningApi, worker: ScriptedWorker) -> None:
@@ -211,4 +211,4 @@ def test_a_call_that_ran_out_of_time_meets_its_job_again(
         impatient.audio.transcriptions.create(model="whisper-1", file=FILE)
     worker.gate.set()
     assert sdk.audio.transcriptions.create(model="whisper-1", file=FILE).text == TEXT
-    assert len(worker.done) == 1
+    assert len(worker.started) == 1

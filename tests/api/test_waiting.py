@@ -80,7 +80,7 @@ def test_who_comes_back_meets_the_running_job(
         again.join(timeout=20)
     assert answers[0].headers["x-job-id"] == job_id
     assert answers[0].json()["text"].startswith("Hej")
-    assert worker.done == [job_id]
+    assert worker.started == [job_id]
 
 
 def test_the_same_recording_is_asked_anew_of_a_new_model(
