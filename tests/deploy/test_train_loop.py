@@ -90,6 +90,10 @@ def test_the_loop_from_recordings_to_the_next_transcript(
         timeout_s=60,
         what="the worker to take the new model",
     )
+    # The worker tells the API with its next heartbeat.
+    wait_until(
+        lambda: served(stack).startswith("lesson@"), timeout_s=30, what="the API to know of it"
+    )
     new = served(stack)
     told = train(stack, lesson, "deploy", "--source", "/lesson/damaged", status=1)
     assert "model.bin" in told
