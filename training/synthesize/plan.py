@@ -97,7 +97,8 @@ def _plan_split(config: SynthesizeConfig, split: str, n_clips: int) -> list[Clip
 def _sentences(config: SynthesizeConfig, split: str, rng: random.Random) -> Iterator[Sentence]:
     """Yield the split's sentences: in train again and again, elsewhere each once."""
     if config.text_file is not None:
-        yield from _from_file(config.text_file, split, rng)
+        holds_out = bool(config.n_dev or config.n_test)
+        yield from _from_file(config.text_file, split if holds_out else "", rng)
         return
     seen: set[str] = set()
     in_vain = 0
@@ -112,15 +113,16 @@ def _sentences(config: SynthesizeConfig, split: str, rng: random.Random) -> Iter
 
 
 def _from_file(path: Path, split: str, rng: random.Random) -> Iterator[Sentence]:
+    """Yield the sentences of a split, or all of them where the split is empty."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read the sentences of {path} as UTF-8 text: {error}") from error
     texts = sorted({sentences.as_sentence(line) for line in lines if line.strip()})
-    mine = [Sentence(text, "text") for text in texts if split_of(text) == split]
+    mine = [Sentence(text, "text") for text in texts if split in ("", split_of(text))]
     while mine:
         yield from rng.sample(mine, len(mine))
-        if split != "train":
+        if split in ("dev", "test"):
             return
 
 

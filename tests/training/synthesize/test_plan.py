@@ -68,12 +68,12 @@ def test_shares_are_kept(small: SynthesizeConfig) -> None:
 def test_own_sentences_are_spoken(small: SynthesizeConfig, tmp_path: Path) -> None:
     text = tmp_path / "domain.txt"
     text.write_text("".join(f"ventil {word} läcker\n\n" for word in "abcdefghijklmnopqrstuvwxyz"))
-    config = small.model_copy(
-        update={"text_file": text, "dictionary_share": 0.0, "n_dev": 0, "n_test": 0}
-    )
-    clips = plan(config)
-    assert len(clips) == config.n_train
-    assert all(clip.sentence.text.startswith("Ventil ") for clip in clips)
+    update = {"text_file": text, "dictionary_share": 0.0, "n_train": 26, "n_dev": 0, "n_test": 0}
+    clips = plan(small.model_copy(update=update))
+    # Nothing is held out where there is no dev and no test.
+    assert sorted(clip.sentence.text[:8] for clip in clips) == [
+        f"Ventil {word}" for word in "abcdefghijklmnopqrstuvwxyz"
+    ]
 
 
 def test_too_few_sentences_for_a_split(small: SynthesizeConfig, tmp_path: Path) -> None:
