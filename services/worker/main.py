@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from services.contract import logs, retention
 from services.contract.audio_store import AudioStore
-from services.contract.errors import SttError
+from services.contract.errors import QueueUnavailableError, SttError
 from services.contract.job_queue import JobQueue
 from services.contract.job_store import JobStore
 from services.contract.redis_client import connect, redis_errors, refuse_wrong_password
@@ -48,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             check(settings)
         else:
             run(settings)
+    except QueueUnavailableError as error:
+        # Its words are for callers of the API; who starts a worker can do more than wait.
+        print(f"error: {error.message} Does it run, and is STT_REDIS_URL right?", file=sys.stderr)
+        return 1
     except SttError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
