@@ -1,5 +1,6 @@
 """transformers' Seq2SeqTrainer with our batches, loss, checkpoint files and schedule."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from training.train.config import TrainConfig
 from training.train.schedule import learning_rate_factor
 from training.train.setup import runs_on_cpu
 from training.train.trainee import Trainee
+
+logger = logging.getLogger(__name__)
 
 WEIGHTS = "model.safetensors"
 
@@ -40,7 +43,7 @@ class WhisperTrainer(Seq2SeqTrainer):
         self.checkpoints_dir = out_dir
         super().__init__(
             model=trainee,
-            args=_arguments(config, out_dir, seed),
+            args=on_one_gpu(_arguments(config, out_dir, seed)),
             train_dataset=dataset,
             data_collator=only_item,
         )
@@ -142,6 +145,21 @@ def load_weights(trainee: nn.Module, weights: dict[str, Tensor], source: Path) -
         raise CheckpointError(
             f"{source} holds another model ({(lost + unexpected)[0]}); use another work_dir"
         )
+
+
+def on_one_gpu(arguments: Seq2SeqTrainingArguments) -> Seq2SeqTrainingArguments:
+    """Keep the trainer from cutting each batch into one part per GPU, as it does without torchrun.
+
+    The parts of our batches differ in length, so they cannot be cut.
+    """
+    if arguments.n_gpu > 1:
+        logger.warning(
+            "one of %d GPUs is used; torchrun --nproc-per-node %d -m training train uses them all",
+            arguments.n_gpu,
+            arguments.n_gpu,
+        )
+        arguments._n_gpu = 1
+    return arguments
 
 
 def _arguments(config: TrainConfig, out_dir: Path, seed: int) -> Seq2SeqTrainingArguments:
