@@ -117,6 +117,9 @@ def add_adapters(
 
     Without a task type: peft's wrapper for sequence models passes arguments that Whisper does not
     take (peft#1988).
+
+    Raises:
+        ConfigError: none of the modules is there.
     """
     from peft import LoraConfig as PeftLoraConfig
     from peft import inject_adapter_in_model
@@ -128,7 +131,14 @@ def add_adapters(
         lora_dropout=config.dropout,
         target_modules=list(config.target_modules),
     )
-    inject_adapter_in_model(adapters, whisper)
+    try:
+        inject_adapter_in_model(adapters, whisper)
+    except ValueError as error:
+        raise ConfigError(
+            "model.lora.target_modules: Whisper has no such modules; choose among q_proj, k_proj, "
+            "v_proj, out_proj, fc1, fc2",
+            param="model.lora.target_modules",
+        ) from error
     return whisper
 
 

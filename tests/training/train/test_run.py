@@ -194,6 +194,15 @@ def test_adapters_are_merged_into_a_plain_model(
     assert differ and all(".q_proj." in name or ".v_proj." in name for name in differ)
 
 
+def test_adapters_for_modules_that_are_not_there_are_refused(
+    tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
+) -> None:
+    lora = LoraConfig(target_modules=("q_prj",))
+    model = ModelConfig(base=str(tiny_checkpoint_dir), lora=lora)
+    with pytest.raises(ConfigError, match="target_modules: Whisper has no such modules"):
+        train(model, tiny_run, corpus, run_dir, seed=1)
+
+
 def test_result_worse_than_its_start_is_an_error(
     tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
 ) -> None:
