@@ -120,8 +120,12 @@ class Stack:
         )
         return int(answer.split()[-1])
 
+    def log(self, container: str) -> str:
+        """Return what a container has printed."""
+        return run([*inspect_command(), "logs", container], timeout_s=30)
+
     def end(self, container: str) -> list[str]:
         """Remove a container, scaled ones too, which `down` may overlook; return its log."""
-        log = run([*inspect_command(), "logs", container], timeout_s=30)
+        log = self.log(container)
         run([*inspect_command(), "rm", "-f", "-v", container], timeout_s=60)
         return log.splitlines()

@@ -26,8 +26,11 @@ def is_right(text: str) -> bool:
     return len(wanted & set(re.findall(r"\w+", text.lower()))) >= 0.6 * len(wanted)
 
 
-def client(stack: Stack) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{stack.url}/v1", api_key="any", max_retries=0)
+def sdk_text(stack: Stack, recording: Path) -> str:
+    """Return what the stock SDK gets for a recording."""
+    sdk = openai.OpenAI(base_url=f"{stack.url}/v1", api_key="any", max_retries=0)
+    with sdk, recording.open("rb") as file:
+        return sdk.audio.transcriptions.create(model="whisper-1", file=file).text
 
 
 def n_workers(stack: Stack) -> int:
@@ -37,9 +40,8 @@ def n_workers(stack: Stack) -> int:
 
 
 def test_the_stock_sdk_gets_the_right_text(stack: Stack, swedish_recording: Path) -> None:
-    with swedish_recording.open("rb") as file:
-        answer = client(stack).audio.transcriptions.create(model="whisper-1", file=file)
-    assert is_right(answer.text), answer.text
+    text = sdk_text(stack, swedish_recording)
+    assert is_right(text), text
 
 
 @pytest.mark.parametrize("service", ["api", "worker"])
@@ -88,6 +90,23 @@ def test_two_workers_share_the_load(stack: Stack, swedish_recording: Path) -> No
     jobs = [submit(stack, swedish_recording) for _ in range(24)]
     for job_id in jobs:
         wait_for(stack, job_id, "succeeded")
+    done = [stack.log(worker).count("job done") for worker in stack.containers("worker")]
+    assert len(done) == 2 and min(done) > 0, done
+
+
+@pytest.mark.parametrize(
+    ("part", "most_mb", "strangers"),
+    [("api", 250, {"torch", "ctranslate2", "pip"}), ("worker", 600, {"torch", "fastapi", "pip"})],
+)
+def test_images_hold_what_they_need(
+    images: None, part: str, most_mb: int, strangers: set[str]
+) -> None:
+    """What we put on the base image: its size, and libraries that are not meant to be there."""
+    look = "du -cm /opt/venv /app | tail -n 1 | cut -f 1; ls /opt/venv/lib/python3.11/site-packages"
+    options = ("run", "--rm", "--network", "none", f"whisper-sv-{part}", "sh", "-c", look)
+    size_mb, *found = run([*inspect_command(), *options], timeout_s=60).split()
+    assert int(size_mb) < most_mb
+    assert not strangers & set(found)
 
 
 @pytest.mark.parametrize("part", ["api", "worker"])
@@ -111,8 +130,7 @@ def test_one_container_is_enough(swedish_recording: Path) -> None:
     alone = Stack(project=name, port=port)
     try:
         wait_until(lambda: is_ready(alone), timeout_s=60, what="the container to be ready")
-        with swedish_recording.open("rb") as file:
-            answer = client(alone).audio.transcriptions.create(model="whisper-1", file=file)
-        assert is_right(answer.text), answer.text
+        text = sdk_text(alone, swedish_recording)
+        assert is_right(text), text
     finally:
         print(*alone.end(name)[-40:], sep="\n")
