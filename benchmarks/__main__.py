@@ -13,6 +13,7 @@ SERVING = (
     "short_beside_long",
     "http_throughput",
     "engine",
+    "encoder",
     "long_file",
     "uploads",
 )

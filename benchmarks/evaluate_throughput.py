@@ -54,7 +54,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     print(f"{options.size} size, {options.clips} clips of {CLIP_S:g} s, {options.threads} threads")
     with tempfile.TemporaryDirectory() as scratch:
-        checkpoint = scripted_checkpoint(Path(scratch) / "model", _size(options.size), SENTENCE)
+        checkpoint = scripted_checkpoint(
+            Path(scratch) / "model", model_size(options.size), SENTENCE
+        )
         clips = [(SENTENCE, CLIP_S, "")] * options.clips
         corpus = write_corpus(Path(scratch) / "corpus", {"test": clips})
         theirs = trainer_seconds(checkpoint, corpus, options.batch_size, Path(scratch) / "out")
@@ -151,7 +153,7 @@ def _collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     }
 
 
-def _size(name: str) -> dict[str, int]:
+def model_size(name: str) -> dict[str, int]:
     d_model, layers, heads = SIZES[name]
     return {
         "d_model": d_model,

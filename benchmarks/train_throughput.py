@@ -26,7 +26,7 @@ from transformers import (
     WhisperForConditionalGeneration,
 )
 
-from benchmarks.evaluate_throughput import CLIP_S, SENTENCE, SIZES, _size
+from benchmarks.evaluate_throughput import CLIP_S, SENTENCE, SIZES, model_size
 from tests.tiny_model import scripted_checkpoint
 from tests.training.small_corpus import write_corpus
 from training.config import load_config
@@ -66,7 +66,7 @@ def main() -> None:
     n_clips = options.batch_size * 4
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        checkpoint = scripted_checkpoint(folder / "model", _size(options.size), SENTENCE)
+        checkpoint = scripted_checkpoint(folder / "model", model_size(options.size), SENTENCE)
         clips = [(SENTENCE, CLIP_S, "")] * n_clips
         corpus = write_corpus(folder / "corpus", {"train": clips, "dev": clips[:1]})
         print(f"{options.size} size, batches of {options.batch_size}, clips of {CLIP_S:g} s")

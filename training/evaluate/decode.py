@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
+from typing import Any
 
 import ctranslate2
 import numpy as np
@@ -145,25 +146,35 @@ class Decoder:
             features = self._features(samples)[:, :n_frames]
             row[:, : features.shape[1]] = features
         n_tokens = min(self._config.max_new_tokens, text_room(n_frames))
-        results = self._model.generate(
-            self._encode(batch),
-            [self._prompt] * len(recordings),
-            beam_size=self._config.beam_size,
-            # CTranslate2 gives at most half of max_length to new tokens.
-            max_length=2 * n_tokens,
-            return_scores=True,
-            suppress_blank=True,
-            suppress_tokens=[-1],
-        )
+        results = self._generate(batch, n_tokens)
         return [self._read(r.sequences_ids[0], r.scores[0], n_tokens) for r in results]
+
+    def _generate(self, batch: Samples, n_tokens: int) -> list[Any]:
+        try:
+            results: list[Any] = self._model.generate(
+                self._encode(batch),
+                [self._prompt] * len(batch),
+                beam_size=self._config.beam_size,
+                # CTranslate2 gives at most half of max_length to new tokens.
+                max_length=2 * n_tokens,
+                return_scores=True,
+                suppress_blank=True,
+                suppress_tokens=[-1],
+            )
+        except RuntimeError as error:  # no memory left, or libraries of the GPU that are not there
+            raise ModelBundleError(
+                f"CTranslate2 cannot compute with {self._model.device}: {error}; set "
+                "evaluate.batch_size lower or evaluate.device=cpu; for a missing libcublas.so.12 "
+                "install nvidia-cublas-cu12 and name its lib folder in LD_LIBRARY_PATH"
+            ) from error
+        return results
 
     def _encode(self, batch: Samples) -> ctranslate2.StorageView:
         """Leave a batch to `generate`, or encode it clip by clip where that is faster.
 
-        On a processor the attention over 30 s of several clips at once is larger than its caches:
-        one by one takes a fifth less processor time (base size, int8, 4 clips).
+        On a processor the activations of several clips outgrow the caches (benchmarks/encoder.py).
         """
-        if self._model.device != "cpu" or batch.shape[2] < FULL_CONTEXT_FRAMES:
+        if self._model.device != "cpu":
             return ctranslate2.StorageView.from_array(batch)
         views = (ctranslate2.StorageView.from_array(clip[np.newaxis]) for clip in batch)
         states = [np.array(self._model.encode(view)) for view in views]
