@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.contract.errors import ConfigError, DataError, ModelBundleError
+from services.contract.model_bundle import read as read_bundle
 from tests.tiny_model import SENTENCE
 from tests.training.small_corpus import write_corpus
 from tests.worker.models import babbling_bundle
@@ -166,3 +167,16 @@ def test_a_suspicious_transcript_without_padding_is_decoded_again_with_it(
     assert full != short, "padding makes no difference here"
     monkeypatch.setattr(decode, "_is_suspicious", lambda *_: True)
     assert texts("doubting") == [full, full]
+
+
+def test_engine_that_fails_while_decoding_is_told_in_one_line(
+    corpus: PreparedCorpus, tiny_bundle_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = decode.Decoder(read_bundle(tiny_bundle_dir), CONFIG)
+
+    def encode(batch: object) -> None:
+        raise RuntimeError("Library libcublas.so.12 is not found or cannot be loaded")
+
+    monkeypatch.setattr(decoder, "_encode", encode)
+    with pytest.raises(ModelBundleError, match="cannot compute with cpu: Library .*; set evaluate"):
+        decoder.decode(corpus, corpus.clips("dev"), "full", "decoding")
