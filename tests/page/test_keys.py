@@ -52,6 +52,20 @@ def test_a_key_is_asked_for_once_and_kept_for_the_tab(
     expect(visitor.open(locked_stack.url).locator("#key-dialog")).to_be_visible()
 
 
+def test_on_a_phone_brand_model_and_key_share_one_line(
+    visitor: Visitor, locked_stack: RunningStack
+) -> None:
+    page = visitor.open(locked_stack.url, width=390, height=844)
+    page.fill("#key", KEY)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#model:not([hidden])")
+    page.evaluate("document.getElementById('model').textContent = 'a-model@'.repeat(20)")
+    boxes = [page.locator(name).bounding_box() for name in (".brand", "#model", "#key-button")]
+    assert all(box is not None and box["height"] < 48 for box in boxes)
+    assert all(box is not None and box["x"] + box["width"] <= 390 for box in boxes)
+    expect(page.get_by_role("button", name="API key")).to_be_visible()
+
+
 def test_without_a_key_the_page_says_so_and_asks_again(
     visitor: Visitor, locked_stack: RunningStack
 ) -> None:
