@@ -9,6 +9,7 @@ import yaml
 from services.contract.model_bundle import ModelBundle
 from services.contract.model_registry import current
 from tests.training.small_corpus import write_corpus
+from tests.training.small_recipe import small_recipe
 from training.__main__ import main
 from training.time_limit import EXIT_RESUMABLE
 
@@ -22,37 +23,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def config_file(folder: Path, tiny_checkpoint_dir: Path) -> Path:
     work = folder / "work"
-    content = {
-        "name": "tiny",
-        "work_dir": str(work),
-        "synthesize": {"n_train": 24, "n_dev": 6, "n_test": 6, "n_speakers": 4, "n_processes": 1},
-        "prepare": {"source": str(work / "corpus"), "splits": {"extra": False}, "workers": 1},
-        # A model that always says one sentence: what it learns in a few steps changes nothing.
-        "model": {"base": str(tiny_checkpoint_dir)},
-        "train": {
-            "max_steps": 4,
-            "warmup_steps": 1,
-            "learning_rate": 1e-7,
-            "batch_size": 4,
-            "mix": {"joined_share": 0.2, "joined_max_s": 6},
-            "labels": {"segmentation": "short", "timestamps_share": 0.5},
-            "save_every_steps": 2,
-            "evaluate_every_steps": 2,
-            "dev_clips": 2,
-            "device": "cpu",
-            "word_times": str(work / "corpus" / "sv-SE" / "word_times.jsonl"),
-        },
-        "evaluate": {
-            "splits": ["dev", "test"],
-            "beam_size": 1,
-            "max_new_tokens": 8,
-            "long_form_minutes": 0,
-            "threads": 1,
-        },
-        "convert": {"quantization": "float32", "parity_clips": 2, "quantization_clips": 2},
-        "deploy": {"models_dir": str(folder / "models")},
+    content = small_recipe(work, tiny_checkpoint_dir)
+    speakers = {"n_train": 24, "n_dev": 6, "n_test": 6, "n_speakers": 4, "n_processes": 1}
+    content["synthesize"] = speakers
+    content["prepare"] = {"source": "corpus", "splits": {"extra": False}, "workers": 1}
+    content["train"] |= {
+        "mix": {"joined_share": 0.2, "joined_max_s": 6},
+        "labels": {"segmentation": "short", "timestamps_share": 0.5},
+        "word_times": str(work / "corpus" / "sv-SE" / "word_times.jsonl"),
     }
-    path = folder / "tiny.yaml"
+    content["deploy"] = {"models_dir": str(folder / "models")}
+    path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
 
@@ -75,7 +56,7 @@ def served(folder: Path) -> ModelBundle:
 
 def test_recipe_goes_from_text_to_a_deployed_bundle(finished: list[str], folder: Path) -> None:
     bundle = served(folder)
-    assert bundle.name == "tiny" and bundle.languages == ("sv",)
+    assert bundle.name == "small" and bundle.languages == ("sv",)
     manifest = json.loads((bundle.path / "manifest.json").read_text())
     assert manifest["base_model"]
     assert [result["n_clips"] for result in manifest["evaluations"]] == [6, 6]

@@ -15,6 +15,7 @@ from transformers import WhisperForConditionalGeneration
 from services.contract.model_bundle import verify
 from tests.tiny_model import SENTENCE
 from tests.training.small_corpus import write_corpus
+from tests.training.small_recipe import small_recipe
 from tests.waiting import wait_until
 from training.train import checkpoints
 
@@ -27,19 +28,12 @@ def command(tmp_path: Path, tiny_checkpoint_dir: Path) -> list[str]:
     """The recipe with adapters, on a dozen clips of noise."""
     clips = [("Hej på dig.", 0.5 + 0.1 * (i % 5), "talk") for i in range(12)]
     write_corpus(tmp_path / "prepared", {"train": clips, "dev": clips[:4], "test": clips[4:8]})
+    content = small_recipe(tmp_path / "whole", tiny_checkpoint_dir)
+    content["prepared"] = str(tmp_path / "prepared")
     lora = {"rank": 4, "alpha": 8, "dropout": 0.1, "target_modules": list(TARGETS)}
-    train = {"max_steps": 20, "warmup_steps": 2, "learning_rate": 1e-4, "batch_size": 4}
-    train |= {"save_every_steps": 2, "evaluate_every_steps": 10, "dev_clips": 2, "device": "cpu"}
-    evaluate = {"splits": ["test"], "beam_size": 1, "max_new_tokens": 8, "long_form_minutes": 0}
-    content = {
-        "name": "adapted",
-        "work_dir": str(tmp_path / "whole"),
-        "prepared": str(tmp_path / "prepared"),
-        "model": {"base": str(tiny_checkpoint_dir), "lora": lora},
-        "train": train,
-        "evaluate": evaluate,
-        "convert": {"quantization": "int8", "parity_clips": 2, "quantization_clips": 2},
-    }
+    content["model"]["lora"] = lora
+    content["train"] |= {"max_steps": 20, "learning_rate": 1e-4, "evaluate_every_steps": 10}
+    content["convert"]["quantization"] = "int8"
     config = tmp_path / "c.yaml"
     config.write_text(yaml.safe_dump(content))
     return [sys.executable, "-m", "training", "recipe", "--config", str(config)]
