@@ -125,12 +125,19 @@ class JobQueue:
     def delete(self, job_id: str) -> None:
         """Remove every trace of a job from RQ: hash, results, executions, registries, lists."""
         try:
-            self.fetch(job_id).delete()
+            self._forget(self.fetch(job_id))
         except NoSuchJobError:
             return
         finally:
             for queue in self.queues.values():
                 self.redis.lrem(queue.key, 0, job_id)
+
+    def _forget(self, rq_job: RqJob) -> None:
+        try:
+            rq_job.delete()
+        except ValueError:  # a run expired whose worker is gone, and RQ still lists it
+            self.redis.delete(rq_job.execution_registry.key)
+            rq_job.delete()
 
     def report_worker(self, info: WorkerInfo, lease_s: float = LEASE_S) -> None:
         """Say that a worker is alive for `lease_s` more seconds."""

@@ -120,13 +120,16 @@ class BatchWorker(SimpleWorker):
                 is_away = False
             except (RedisError, QueueUnavailableError) as error:
                 self._sweeper.redis_failed()
-                if not is_away:  # One line for an outage of hours.
+                if not is_away:  # one line for an outage of hours
                     logger.error("Redis takes no work: %s", error)
                 is_away = True
                 time.sleep(_REDIS_PAUSE_S)
-        self.teardown()
+        try:
+            self.teardown()
+            self.register_death()  # type: ignore[no-untyped-call]
+        except (RedisError, QueueUnavailableError) as error:
+            logger.warning("stopped without a word to Redis, leases do the rest: %s", error)
         keeper.stop()
-        self.register_death()  # type: ignore[no-untyped-call]
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Remember the signal; the main loop sees it within half a second.

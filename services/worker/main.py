@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from services.contract import logs, retention
@@ -134,7 +135,8 @@ def run(settings: WorkerSettings) -> None:
     threading.Thread(target=keep_house, args=(store, queue, audio), daemon=True).start()
     with redis_errors():
         worker.serve()
-    queue.retire_worker(name)
+    with suppress(QueueUnavailableError):  # its lease tells the same a little later
+        queue.retire_worker(name)
     logger.info("worker stopped")
     logging.shutdown()
     os._exit(0)

@@ -4,6 +4,7 @@ import pytest
 from redis import Redis
 from rq import SimpleWorker
 from rq.exceptions import NoSuchJobError
+from rq.executions import Execution
 from rq.serializers import JSONSerializer
 
 from services.contract import job_queue
@@ -106,6 +107,21 @@ def test_delete_leaves_no_key_of_the_job(queue: JobQueue, redis_client: Redis) -
     with pytest.raises(NoSuchJobError):
         queue.fetch(job.id)
     assert set(redis_client.keys("*")) == {b"rq:queues"}
+
+
+def test_a_job_whose_run_expired_with_its_worker_can_be_deleted(
+    queue: JobQueue, redis_client: Redis
+) -> None:
+    job = make_job()
+    queue.enqueue(job)
+    with redis_client.pipeline() as pipeline:
+        run = Execution.create(queue.fetch(job.id), ttl=60, pipeline=pipeline)
+        pipeline.execute()
+    redis_client.delete(run.key)
+    queue.delete(job.id)
+    with pytest.raises(NoSuchJobError):
+        queue.fetch(job.id)
+    assert not redis_client.keys(f"rq:*{job.id}*")
 
 
 def test_waiting_audio_follows_the_jobs(store: JobStore, queue: JobQueue) -> None:

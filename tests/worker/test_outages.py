@@ -38,6 +38,20 @@ def test_a_full_redis_is_sat_out(stack: Stack, recording: Cut) -> None:
     assert stack.logs().count("could not renew leases") == 1, "one line is enough"
 
 
+def test_a_worker_stops_well_while_redis_is_full(stack: Stack, recording: Cut) -> None:
+    worker = stack.start_worker(seconds_per_call=0.3)
+    jobs = [stack.send(recording(60)) for _ in range(2)]
+    stack.wait_for(jobs, JobStatus.PROCESSING, timeout_s=90)
+    stack.redis.config_set("maxmemory", 1)
+    wait_until(lambda: "a run waits" in stack.logs(), timeout_s=60, what="a window that waits")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(15) == 0
+    stack.redis.config_set("maxmemory", 0)
+    stack.start_worker()
+    stack.wait_for(jobs, JobStatus.SUCCEEDED, timeout_s=120)
+    assert [stack.store.get(job_id).abandoned for job_id in jobs] == [0, 0]
+
+
 def test_a_store_that_is_away_is_sat_out(stack: Stack, recording: Cut, tmp_path: Path) -> None:
     stack.start_worker()
     recorded = stack.keep(recording(5))
