@@ -112,17 +112,13 @@ class BatchWorker(SimpleWorker):
         keeper = Keeper(self.renew, self.hear_cancellations, lease_s=self._limits.lease_s)
         keeper.start()
         Watchdog(self._hangs).start()
-        is_away = False
         while not self._stop_requested:
             try:
                 self._turn()
                 self._sweeper.redis_answered()
-                is_away = False
             except (RedisError, QueueUnavailableError) as error:
-                self._sweeper.redis_failed()
-                if not is_away:  # one line for an outage of hours
+                if self._sweeper.redis_failed():  # one line for an outage of hours
                     logger.error("Redis takes no work: %s", error)
-                is_away = True
                 time.sleep(_REDIS_PAUSE_S)
         try:
             self.teardown()

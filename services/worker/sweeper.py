@@ -69,6 +69,7 @@ class Sweeper:
         self._popped_since: Mapping[str, float] = {}
         self._alive_at = time.monotonic()
         self._quiet_until = self._alive_at + lease_s
+        self._is_away = False
 
     def redis_answered(self) -> None:
         """Note that Redis is there. After a pause nobody sweeps for one lease: the others could
@@ -77,10 +78,13 @@ class Sweeper:
         if now - self._alive_at > self._lease_s / 3:
             self.redis_failed()
         self._alive_at = now
+        self._is_away = False
 
-    def redis_failed(self) -> None:
-        """Note that Redis did not answer."""
+    def redis_failed(self) -> bool:
+        """Note that Redis did not answer; return whether it did the time before."""
         self._quiet_until = time.monotonic() + self._lease_s
+        was_away, self._is_away = self._is_away, True
+        return not was_away
 
     def sweep(self) -> None:
         """Requeue abandoned jobs, or fail those that have taken too many workers down."""
