@@ -129,6 +129,23 @@ def test_what_is_no_audio_is_told(tmp_path: Path, content: bytes) -> None:
         decode(tmp_path / "a.mp3")
 
 
+def test_few_bytes_behind_the_last_frame_are_no_damage(
+    spoken: tuple[Spoken, ...], tmp_path: Path
+) -> None:
+    whole, path = spoken[0].path.read_bytes(), tmp_path / "a.mp3"
+    path.write_bytes(whole + b"\x01")
+    assert np.array_equal(decode(path).samples, decode(spoken[0].path).samples)
+    half = len(whole) // 2
+    for damaged in (
+        whole[:half] + bytes(half),
+        whole[:half] + bytes(1000) + whole[half + 1000 :],
+        whole + bytes(5000),
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match="cannot be decoded"):
+            decode(path)
+
+
 def test_part_behind_the_end_is_told(spoken: tuple[Spoken, ...]) -> None:
     with pytest.raises(DataError, match="has no audio in that part"):
         decode(spoken[0].path, 100.0, 105.0)
