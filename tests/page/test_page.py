@@ -128,12 +128,13 @@ def test_a_waiting_job_is_shown_and_can_be_canceled(
     worker = stack.children()["services.worker"].pid
     os.kill(worker, signal.SIGSTOP)
     try:
-        send(page, speech("ett"), speech("två"))
+        # The worker had asked for a job before it was stopped, and may have got the first one.
+        send(page, speech("ett"), speech("två"), speech("tre"))
         expect(page.locator("#state-text")).to_contain_text("Waiting")
         expect(page.locator(".job >> nth=0").locator(".about")).to_contain_text("Waiting")
-        # One is told by events, since it is looked at; the other one is asked for.
+        # One is told by events, since it is looked at; the others are asked for.
         expect(page.locator(".about", has_text="number 2 in line")).to_have_count(1)
-        expect(page.locator(".about", has_text="Waiting for a worker")).to_have_count(1)
+        expect(page.locator(".about", has_text="Waiting for a worker")).not_to_have_count(0)
         page.click("#cancel")
         expect(page.locator("#state-text")).to_have_text("Canceled")
     finally:
