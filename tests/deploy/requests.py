@@ -18,7 +18,7 @@ def submit(stack: Stack, recording: Path, **fields: str) -> str:
 
 def job(stack: Stack, job_id: str) -> dict[str, object]:
     """Return a job as the API shows it."""
-    answer = httpx.get(f"{stack.url}/v1/jobs/{job_id}", timeout=10)
+    answer = httpx.get(f"{stack.url}/v1/jobs/{job_id}", timeout=60)
     answer.raise_for_status()
     return dict(answer.json())
 
