@@ -18,7 +18,7 @@ from services.worker.audio import SAMPLE_RATE, Samples
 from services.worker.vad import SpeechChunk, SpeechDetector
 
 #: Without voice activity detection a window ends at the quietest tenth second of its last sixth.
-_UNCUT_SHARE = 5 / 6
+_LAST_PARTS = 6
 _QUIET_SAMPLES = SAMPLE_RATE // 10
 
 
@@ -111,7 +111,7 @@ class EverythingChunker:
         return [self._take(len(self._samples))] if len(self._samples) else []
 
     def _quietest(self) -> int:
-        n_candidates = max(1, int(self._n_window * (1 - _UNCUT_SHARE)) // _QUIET_SAMPLES)
+        n_candidates = max(1, self._n_window // _LAST_PARTS // _QUIET_SAMPLES)
         cut_from = self._n_window - n_candidates * _QUIET_SAMPLES
         candidates = self._samples[cut_from : self._n_window].reshape(-1, _QUIET_SAMPLES)
         quietest = int(np.argmin(np.square(candidates).mean(axis=1)))
