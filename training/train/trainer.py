@@ -30,10 +30,6 @@ class WhisperTrainer(Seq2SeqTrainer):
     def __init__(
         self, trainee: Trainee, dataset: BatchDataset, config: TrainConfig, out_dir: Path, seed: int
     ) -> None:
-        # Whisper's forward averages each batch by itself; without this the gradients of N
-        # accumulated batches
-        # would be N times too large (transformers#47688).
-        self.loss_is_scaled_for_ga = False
         self._config = config
         self._losses: dict[str, Tensor] = {}
         self._n_losses = 0
@@ -41,12 +37,16 @@ class WhisperTrainer(Seq2SeqTrainer):
         self.audio_s = 0.0
         self.trainee = trainee
         self.checkpoints_dir = out_dir
+        if config.activation_checkpointing:  # the trainer can only ask a model of transformers
+            trainee.whisper.activation_checkpointing_enable()
         super().__init__(
             model=trainee,
             args=on_one_gpu(_arguments(config, out_dir, seed)),
             train_dataset=dataset,
             data_collator=only_item,
         )
+        # Our loss averages each batch by itself; without this the gradients of N accumulated
+        # batches would be N times too large (transformers#47688).
         self.loss_is_scaled_for_ga = False
 
     def create_scheduler(
@@ -176,7 +176,6 @@ def _arguments(config: TrainConfig, out_dir: Path, seed: int) -> Seq2SeqTraining
         bf16=config.precision == "bf16",
         fp16=config.precision == "fp16",
         use_cpu=runs_on_cpu(config),
-        activation_checkpointing=config.activation_checkpointing,
         save_strategy="steps",
         save_steps=config.save_every_steps,
         logging_steps=config.log_every_steps,
