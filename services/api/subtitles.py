@@ -4,11 +4,11 @@ Pure functions. Times come from words where the transcript has them; without, a 
 shared out by the length of its words.
 """
 
+import math
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 from services.contract.schema import Seconds, Segment
 
@@ -45,7 +45,7 @@ class _Piece:
 def cues(segments: Iterable[Segment]) -> list[Cue]:
     """Return the cues of a transcript, in order and without overlap."""
     found = [_cue(group) for segment in segments for group in _groups(_pieces(segment))]
-    return _without_overlap(found)
+    return _in_turn(found)
 
 
 def _pieces(segment: Segment) -> list[_Piece]:
@@ -126,10 +126,17 @@ def _balanced(text: str) -> list[str]:
     return lines
 
 
-def _without_overlap(found: list[Cue]) -> list[Cue]:
+def _in_turn(found: list[Cue]) -> list[Cue]:
+    """Show one cue after the other, each long enough to be seen.
+
+    A cue ends when the next one begins; where words have no length of their own, and so several
+    cues the same moment, the later ones wait.
+    """
     found.sort(key=lambda cue: cue.start)
-    shortened = [
-        Cue(cue.start, max(min(cue.end, following.start), cue.start), cue.lines)
-        for cue, following in pairwise(found)
-    ]
-    return [*shortened, *found[-1:]]
+    starts = [*(cue.start for cue in found[1:]), math.inf]
+    shown: list[Cue] = []
+    for cue, following in zip(found, starts, strict=False):
+        start = max(cue.start, shown[-1].end) if shown else cue.start
+        end = max(min(cue.end, following), start + MIN_CUE_S)
+        shown.append(Cue(start, end, cue.lines))
+    return shown
