@@ -52,5 +52,9 @@ NewBatch = Annotated[
 KnownBatch = Annotated[str, BeforeValidator(one_form)]
 Status = Annotated[JobStatus | None, BeforeValidator(lowered_or(None))]
 Cursor = Annotated[str | None, BeforeValidator(lambda given: given or None)]
+Limit = Annotated[
+    int, Field(ge=1, le=100, description="Jobs per page."), BeforeValidator(lowered_or(20))
+]
+YesNo = Annotated[bool, BeforeValidator(lowered_or(False))]
 JsonFormat = Annotated[TranscriptFormat, BeforeValidator(lowered_or("json"))]
 TextFormat = Annotated[TranscriptFormat, BeforeValidator(lowered_or("text"))]

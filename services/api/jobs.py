@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from services.api import openapi
 from services.api.error_handlers import request_id_of
-from services.api.field_values import Cursor, JsonFormat, KnownBatch, Status
+from services.api.field_values import Cursor, JsonFormat, KnownBatch, Limit, Status, YesNo
 from services.api.intake import Accepted, Order, recording, submit, submit_once
 from services.api.job_events import job_events
 from services.api.job_places import placed_view
@@ -27,7 +27,6 @@ from services.contract.schema import Job
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
 #: Fields of a retry that leave its options those of the earlier job.
 NO_OPTIONS = {"batch", "priority", "model", "filename"}
-Limit = Annotated[int, Query(ge=1, le=100, description="Jobs per page.")]
 
 
 @router.post("", status_code=202, response_model=JobView, **openapi.new_job())
@@ -78,7 +77,7 @@ def transcript(
     service: Parts,
     owner: Owner,
     format: JsonFormat = "json",
-    download: bool = False,
+    download: YesNo = False,
 ) -> Response:
     """Return the transcript in any format; nothing is transcribed again."""
     job = service.jobs.get(job_id, owner)

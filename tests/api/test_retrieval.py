@@ -1,6 +1,7 @@
 """What comes back over HTTP: ranges, formats, HEAD, pages; liberal in what is asked for."""
 
 import unicodedata
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -78,10 +79,20 @@ def test_formats_are_read_in_any_case(
 def test_an_empty_query_value_is_not_given(client: httpx.Client, worker: ScriptedWorker) -> None:
     job = create(client).json()
     ended(client, job["id"])
-    empty = {"status": "", "batch": "", "cursor": ""}
+    empty = {"status": "", "batch": "", "limit": "", "cursor": ""}
     assert len(client.get("/v1/jobs", params=empty).json()["data"]) == 1
-    answer = client.get(job["links"]["transcript"], params={"format": ""})
+    answer = client.get(job["links"]["transcript"], params={"format": "", "download": ""})
     assert answer.headers["content-type"] == "application/json"
+    assert "content-disposition" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("Åsa 1", "Åsa 1.zip"), ("a:b", "a-b.zip"), (".dold", "dold.zip")]
+)
+def test_an_archive_is_named_like_its_batch(client: httpx.Client, name: str, shown: str) -> None:
+    create(client, batch=name)
+    answer = client.get(f"/v1/batches/{name}/transcripts.zip")
+    assert answer.headers["content-disposition"].endswith(f"''{quote(shown)}")
 
 
 @pytest.mark.parametrize("cursor", ["x", "0:0", "9" * 400, "%00", "-1"])
