@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match, Mount
 
 from services.contract.errors import (
     BusyError,
@@ -82,6 +83,7 @@ STATUS: dict[str, int] = {
     "quality_gate": 500,
     "publish_failed": 500,
 }
+METHODS = ("GET", "HEAD", "POST", "DELETE")
 #: Redis and store come back within seconds if they do.
 UNAVAILABLE_RETRY_S = 2
 
@@ -153,7 +155,17 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         typed = InvalidRequestError(str(getattr(error, "detail", "The request is malformed.")))
     result = answered(request, typed)
     result.headers.update(getattr(error, "headers", None) or {})
+    # The router names the methods of the first route that it met at the address.
+    if allowed := [method for method in METHODS if takes(request, method)]:
+        result.headers["Allow"] = ", ".join(allowed)
     return result
+
+
+def takes(request: Request, method: str) -> bool:
+    """Whether one of our routes has the address of a request and the method."""
+    scope = {**request.scope, "method": method}
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    return any(route.matches(scope)[0] is Match.FULL for route in routes)
 
 
 async def on_validation_error(request: Request, error: Exception) -> Response:
