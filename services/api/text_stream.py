@@ -31,7 +31,9 @@ async def text_events(service: Service, accepted: Accepted) -> AsyncIterator[str
                 if change is None:
                     yield PING
                     continue
-                job, _, windows = change
+                job, first, windows = change
+                if first == 0:
+                    text.begin_again()
                 for event in deltas(text.add(segments_of(windows))):
                     yield event
         require_succeeded(job)
@@ -58,13 +60,17 @@ class GrowingText:
         self._raw += "".join(segment.text for segment in segments)
         return self._advance(self._raw.strip())
 
+    def begin_again(self) -> None:
+        """Forget the segments, not what was given out: the job starts anew on another model."""
+        self._raw = ""
+
     def complete(self, text: str) -> str:
         """Return what the whole text has beyond what was given out."""
         return self._advance(text)
 
     def _advance(self, text: str) -> str:
         if not text.startswith(self._sent):
-            # The job started again on another model: its final text stands in the last event.
+            # Another model wrote something else: its whole text stands in the last event.
             return ""
         new = text[len(self._sent) :]
         self._sent = text

@@ -5,7 +5,8 @@ import json
 import httpx
 import pytest
 
-from services.contract.schema import ErrorInfo
+from services.api.text_stream import GrowingText
+from services.contract.schema import ErrorInfo, Segment
 from tests.api.recordings import wav
 from tests.api.running_api import RunningApi
 from tests.api.scripted_worker import BUNDLE, ScriptedWorker
@@ -88,6 +89,20 @@ def test_streamed_deltas_are_the_text_of_the_last_event(
     assert [e["type"] for e in events[-1:]] == ["transcript.text.done"]
     assert events[-1]["text"] == TEXT
     assert "".join(str(e["delta"]) for e in events[:-1]) == TEXT
+
+
+def test_a_stream_tells_nothing_twice_when_the_job_begins_again() -> None:
+    def said(text: str) -> list[Segment]:
+        return [Segment(start=0, end=1, text=text)]
+
+    text = GrowingText()
+    assert text.add(said(" Hej och")) == "Hej och"
+    text.begin_again()
+    assert text.add(said(" Hej")) == ""
+    assert text.add(said(" och välkommen.")) == " välkommen."
+    assert text.complete("Hej och välkommen.") == ""
+    text.begin_again()
+    assert text.add(said(" Nej.")) == "", "what was told cannot be taken back"
 
 
 def test_a_failed_job_ends_the_stream_with_an_error(
