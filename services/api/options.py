@@ -27,6 +27,9 @@ from services.contract.schema import (
 from services.contract.suspicion import COMPRESSION_RATIO_LIMIT, LOG_PROB_LIMIT
 
 MAX_PROMPT_CHARS = 4_000
+#: Whisper reads at most 223 tokens before a window's text, and a word is at least one. Between
+#: that many words and that many tokens only the worker, which has the tokenizer, can tell.
+MAX_PROMPT_WORDS = 223
 #: A longer recording is bulk work unless its caller says otherwise.
 INTERACTIVE_S = 120.0
 LIST_FIELDS = frozenset({"languages", "keywords", "timestamp_granularities", "include"})
@@ -164,12 +167,7 @@ def to_options(fields: OptionFields, task: Task, served: ServedModel) -> Transcr
     if task not in served.tasks:
         raise UnsupportedTaskError(f"The model {served.id} cannot {task}.", param="task")
     hotwords = ", ".join(fields.keywords) or None
-    for name, text in (("prompt", fields.prompt), ("keywords", hotwords)):
-        if text and len(text) > MAX_PROMPT_CHARS:
-            raise PromptTooLongError(
-                f"{name} has {len(text)} characters; at most {MAX_PROMPT_CHARS} are read.",
-                param=name,
-            )
+    _require_room(fields.prompt or "", hotwords or "")
     return TranscriptionOptions(
         task=task,
         language=_language(fields.language, served),
@@ -198,6 +196,22 @@ def _own_name(name: str) -> str:
     base, sub = split_name(name)
     own = ALIASES.get(base, base)
     return f"{own}[{sub}]" if sub else own
+
+
+def _require_room(prompt: str, keywords: str) -> None:
+    for name, text in (("prompt", prompt), ("keywords", keywords)):
+        if len(text) > MAX_PROMPT_CHARS:
+            raise PromptTooLongError(
+                f"{name} has {len(text)} characters; at most {MAX_PROMPT_CHARS} are read.",
+                param=name,
+            )
+    n_words = len(prompt.split()) + len(keywords.split())
+    if n_words > MAX_PROMPT_WORDS:
+        raise PromptTooLongError(
+            f"prompt and keywords have {n_words} words together, and the model takes at most "
+            f"{MAX_PROMPT_WORDS} tokens; shorten them.",
+            param="prompt" if prompt else "keywords",
+        )
 
 
 def _language(given: str | None, served: ServedModel) -> str | None:

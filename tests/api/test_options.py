@@ -11,6 +11,7 @@ from services.api.form_fields import gather
 from services.api.languages import NAMES, code_of, name_of
 from services.api.options import (
     LIST_FIELDS,
+    MAX_PROMPT_WORDS,
     JobFields,
     OptionFields,
     TranscriptionFields,
@@ -22,6 +23,7 @@ from services.api.options import (
 from services.api.served_model import ServedModel, unknown
 from services.contract.errors import (
     InvalidOptionsError,
+    PromptTooLongError,
     SttError,
     UnsupportedLanguageError,
     UnsupportedTaskError,
@@ -58,6 +60,16 @@ def test_lists_have_many_spellings(pairs: list[tuple[str, str]]) -> None:
 @pytest.mark.parametrize("given", ["sv", "SV", "sv-SE", "sv_SE", "Swedish", " swedish "])
 def test_languages_have_many_spellings(given: str) -> None:
     assert options(("language", given)).language == "sv"
+
+
+def test_more_words_than_any_model_takes_are_refused_at_once() -> None:
+    # A word is a token at least; that the model counts fewer only it can tell.
+    half = " ".join(["hej"] * (MAX_PROMPT_WORDS // 2))
+    rest = " ".join(["du"] * (MAX_PROMPT_WORDS - MAX_PROMPT_WORDS // 2))
+    assert options(("prompt", half), ("keywords", rest)).initial_prompt == half
+    with pytest.raises(PromptTooLongError, match="224 words") as caught:
+        options(("prompt", half), ("keywords", f"{rest} Åsa"))
+    assert caught.value.param == "prompt"
 
 
 def test_prompt_and_keywords_reach_the_model() -> None:
