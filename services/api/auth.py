@@ -6,8 +6,10 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Request, Security
+from fastapi.security import HTTPBearer
 
 from services.contract.errors import InvalidApiKeyError, InvalidRequestError, SettingsError
 from services.contract.settings import ApiSettings
@@ -91,7 +93,13 @@ class KeyRing:
         return found[0]
 
 
-async def authenticate(request: Request) -> str:
+#: Says in /openapi.json where a key goes; the check is ours.
+BEARER = HTTPBearer(
+    scheme_name="key", description="Needed where the service has keys.", auto_error=False
+)
+
+
+async def authenticate(request: Request, _: Annotated[object, Security(BEARER)]) -> str:
     """Return the owner of a request; a FastAPI dependency that reads no body."""
     ring: KeyRing = request.app.state.service.keys
     return ring.owner(request.headers.get("authorization"), request.headers.get("host", ""))

@@ -132,7 +132,8 @@ def audio() -> Details:
 
 def event_stream() -> Details:
     """Describe GET /v1/jobs/{id}/events."""
-    example = 'id: 1\nevent: segments\ndata: {"window": 0, "segments": []}\n\n'
+    data = '{"window": 0, "start": 0.0, "end": 1.6, "language": "sv", "segments": []}'
+    example = f"id: 1\nevent: segments\ndata: {data}\n\n"
     content = {"text/event-stream": {"schema": {"type": "string"}, "example": example}}
     ok = {"description": "Server-sent events.", "content": content}
     return {"response_model": None, "responses": {200: ok, **_errors(401, 404)}}
@@ -168,7 +169,8 @@ def _inlined(value: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _formats(*, with_events: bool) -> Details:
-    example = {"text": EXAMPLE_TEXT, "usage": {"type": "duration", "seconds": 1.6}}
+    usage = {"type": "duration", "seconds": 1.6}
+    example = {"text": EXAMPLE_TEXT, "languages": [{"code": "sv"}], "usage": usage}
     types = sorted({media_type.split(";")[0] for media_type in MEDIA_TYPES.values()})
     content: Details = {name: {"schema": {"type": "string"}} for name in types}
     content["application/json"] = {"schema": {"type": "object"}, "example": example}

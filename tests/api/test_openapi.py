@@ -6,9 +6,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.openapi.models import OpenAPI
 
 from tests.api.running_api import RunningApi
 from tests.api.scripted_worker import ScriptedWorker
+from tests.api.test_jobs import create, ended, events_of
 
 WITHOUT_KEY = {"/healthz", "/readyz", "/metrics"}
 
@@ -33,6 +35,33 @@ def test_the_forms_are_described(client: httpx.Client) -> None:
     assert {"file", "model", "language", "stream", "response_format"} <= set(fields)
     assert fields["language"]["description"]
     assert "$ref" not in str(body)
+
+
+def test_the_document_is_valid_and_says_where_a_key_goes(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    OpenAPI.model_validate(document)
+    (name,) = document["components"]["securitySchemes"]
+    assert document["components"]["securitySchemes"][name]["scheme"] == "bearer"
+    for path, methods in document["paths"].items():
+        for method, details in methods.items():
+            wanted = None if path in WITHOUT_KEY else [{name: []}]
+            assert details.get("security") == wanted, f"{method} {path}"
+
+
+def test_the_examples_look_like_the_answers(client: httpx.Client, worker: ScriptedWorker) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    job = create(client).json()
+    ended(client, job["id"])
+    told = paths["/v1/jobs/{job_id}/transcript"]["get"]["responses"]["200"]["content"]
+    assert set(told["application/json"]["example"]) == set(
+        client.get(job["links"]["transcript"]).json()
+    )
+    stream = paths["/v1/jobs/{job_id}/events"]["get"]["responses"]["200"]["content"]
+    example = stream["text/event-stream"]["example"]
+    with client.stream("GET", job["links"]["events"]) as answer:
+        real = {name: data for _, name, data in events_of(answer.iter_lines())}
+    ((_, name, data),) = events_of(iter(example.splitlines()))
+    assert set(data) == set(real[name])
 
 
 @pytest.mark.slow
