@@ -58,6 +58,8 @@ def build_window(
     n_samples = 0
     speed = augment.draw_speed(config, generator)
     pause_s = augment.draw_lead_s(config, generator)
+    if not cut and pause_s + clips[0].duration_s / speed > MAX_WINDOW_S:
+        speed, pause_s = 1.0, 0.0  # else the end would be cut off, and its text would stay
     for clip in clips:
         samples = corpus.samples(clip)
         samples = samples if speed == 1.0 else augment.change_speed(samples, speed)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from services.contract.errors import DataError
+from tests.training.small_corpus import write_corpus
 from training.prepare.shards import Clip, PreparedCorpus
 from training.train.augment import change_speed, mask_spectrum, no_speech
 from training.train.config import AugmentConfig
@@ -39,6 +40,17 @@ def test_window_never_exceeds_30_s(corpus: PreparedCorpus) -> None:
     assert len(window.parts) < len(clips)
     end = window.parts[-1].end
     assert end is not None and end <= len(window.samples) / SAMPLE_RATE + 1e-6
+
+
+def test_long_clip_is_not_slowed_down_past_its_end(tmp_path: Path) -> None:
+    clips = [("Hej på dig.", 29.5, "talk")] * 3
+    corpus = write_corpus(tmp_path / "prepared", {"train": clips})
+    slow = AugmentConfig(speed_share=1.0, lead_share=1.0)
+    for seed in range(8):
+        window = build_window(corpus, corpus.clips("train"), {}, slow, np.random.default_rng(seed))
+        [part] = window.parts
+        assert part.end is not None and part.end <= 30
+        assert part.end == pytest.approx(len(window.samples) / SAMPLE_RATE, abs=0.01)
 
 
 def test_a_cut_window_ends_in_the_middle_of_a_clip(corpus: PreparedCorpus) -> None:
