@@ -65,6 +65,8 @@ def _row(where: str, record: dict[str, Any]) -> Row | Drop:
 def _seconds(value: Any) -> float | None:
     if value is None or value == "":
         return None
+    # A Swedish spreadsheet writes half a second as 0,5.
+    value = value.replace(",", ".") if isinstance(value, str) else value
     seconds = float(value) if isinstance(value, str | int | float) else math.nan
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(value)

@@ -83,6 +83,12 @@ def test_csv_lines_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     }
 
 
+def test_swedish_decimal_comma_is_read_in_times(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("audio;text;start;end\na.wav;Hej.;0,5;2,25\n")
+    [row] = rows_of(tmp_path / "a.csv", tmp_path)
+    assert (row.start_s, row.end_s) == (0.5, 2.25)
+
+
 def test_spreadsheet_with_semicolons_or_spaces_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.CSV").write_text('\ufeffaudio;text\r\na.wav;"Ja; nej, kanske."\r\n')
     (tmp_path / "b.csv").write_text('audio, text\na.wav, "Ja, nej."\n')
