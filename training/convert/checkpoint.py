@@ -61,12 +61,24 @@ def check_checkpoint(checkpoint: Path) -> None:
     _check_files(checkpoint)
     config = read_json(checkpoint / "config.json")
     generation = read_json(checkpoint / "generation_config.json")
-    _check_architecture(config)
+    check_configs(config, generation)
     _check_mel_bands(checkpoint, config)
+    _check_tokenizer(checkpoint, config, generation)
+
+
+def check_configs(config: dict[str, Any], generation: dict[str, Any]) -> None:
+    """Check what training takes over from its base unchanged.
+
+    Args:
+        config: content of config.json.
+        generation: content of generation_config.json.
+    Raises:
+        CheckpointError: says which check failed and why.
+    """
+    _check_architecture(config)
     _check_languages(config, generation)
     _check_alignment_heads(config, generation)
     _check_special_tokens(generation)
-    _check_tokenizer(checkpoint, config, generation)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -118,7 +130,7 @@ def _check_languages(config: dict[str, Any], generation: dict[str, Any]) -> None
     if found != expected:
         raise CheckpointError(
             f"languages: generation_config.json lists {found} in lang_to_id instead of {expected}; "
-            "copy the file from the base model"
+            "copy the file from openai's model of this size"
         )
 
 
@@ -127,7 +139,7 @@ def _check_alignment_heads(config: dict[str, Any], generation: dict[str, Any]) -
     if not heads:
         raise CheckpointError(
             "alignment heads: generation_config.json has none, so word times would be poor; copy "
-            "them from the base model"
+            "them from openai's model of this size"
         )
     for layer, head in heads:
         if layer >= config["decoder_layers"] or head >= config["decoder_attention_heads"]:
@@ -143,7 +155,7 @@ def _check_special_tokens(generation: dict[str, Any]) -> None:
     if missing:
         raise CheckpointError(
             f"generation config: {', '.join(missing)} missing; copy generation_config.json from "
-            "the base model instead of rebuilding it"
+            "openai's model of this size instead of rebuilding it"
         )
 
 

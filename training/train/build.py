@@ -3,6 +3,7 @@
 import dataclasses
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     GenerationConfig,
@@ -12,7 +13,8 @@ from transformers import (
 )
 from transformers.models.whisper.modeling_whisper import sinusoids
 
-from services.contract.errors import ConfigError, TokenizerError
+from services.contract.errors import CheckpointError, ConfigError, TokenizerError
+from training.convert.checkpoint import check_configs
 from training.train.alignment_heads import Head
 from training.train.config import LabelConfig, LoraConfig, ModelConfig, ScratchConfig
 from training.train.labels import SpecialTokens
@@ -28,17 +30,24 @@ def load_base(config: ModelConfig) -> tuple[WhisperForConditionalGeneration, Gen
     """Load the weights to start from as float32; half-precision ones cannot be trained.
 
     Raises:
-        ConfigError: no Whisper checkpoint there.
+        ConfigError: no Whisper checkpoint there, or one that `convert` would refuse when all the
+            training is done.
     """
     try:
         model = WhisperForConditionalGeneration.from_pretrained(
             config.base, revision=config.revision or "main", dtype=torch.float32
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:  # the last: half a download
         raise ConfigError(
             f"model.base: no Whisper checkpoint at {config.base!r}; give a hub id or a folder "
-            "with model.safetensors",
+            "with a whole model.safetensors",
             param="model.base",
+        ) from error
+    try:
+        check_configs(model.config.to_dict(), model.generation_config.to_dict())
+    except CheckpointError as error:
+        raise ConfigError(
+            f"model.base: {config.base}: {error.message}", param="model.base"
         ) from error
     return model, model.generation_config
 

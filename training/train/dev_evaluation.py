@@ -27,6 +27,11 @@ class DevResult:
     examples: list[tuple[str, str]]
     """A few pairs of reference and hypothesis."""
 
+    @property
+    def percent(self) -> tuple[float, float]:
+        """Both rates for people."""
+        return 100 * self.wer, 100 * self.wer_raw
+
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read what `write` wrote."""

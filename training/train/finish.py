@@ -49,6 +49,7 @@ def finish(
     if model.scratch is not None and config.word_times is not None:
         set_alignment_heads(setup, config, staging)
     staging.rename(run_dir / FINAL)
+    logger.info("trained: %s, dev WER %.2f %% (raw %.2f %%)", run_dir / FINAL, *chosen.percent)
     check_result(run_dir)
 
 

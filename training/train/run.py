@@ -69,6 +69,8 @@ def train(
     saver = CheckpointCallback(trainer, setup.speech, dev_clips, config, log, remote)
     for callback in (log, saver, stop):
         trainer.add_callback(callback)
+    if start is not None and trainer.is_world_process_zero():
+        logger.info("continuing from %s", start)
     if start is None and model.base is not None:
         _measure_start(trainer, saver, run_dir / BASELINE)
     with stop.listening():
@@ -88,5 +90,7 @@ def _measure_start(trainer: WhisperTrainer, saver: CheckpointCallback, path: Pat
     """
     if trainer.is_world_process_zero() and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        saver.measure(0).write(path)
+        result = saver.measure(0)
+        result.write(path)
+        logger.info("dev WER before training: %.2f %% (raw %.2f %%)", *result.percent)
     trainer.accelerator.wait_for_everyone()

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments
+from transformers import PrinterCallback, Seq2SeqTrainer, Seq2SeqTrainingArguments
 
 from services.contract.errors import CheckpointError
 from training.train.batches import BatchDataset, only_item
@@ -45,6 +45,8 @@ class WhisperTrainer(Seq2SeqTrainer):
             train_dataset=dataset,
             data_collator=only_item,
         )
+        # Its samples are our batches and its epoch our whole run: LogCallback says what is true.
+        self.remove_callback(PrinterCallback)
         # Our loss averages each batch by itself; without this the gradients of N accumulated
         # batches would be N times too large (transformers#47688).
         self.loss_is_scaled_for_ga = False

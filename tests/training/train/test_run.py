@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import threading
 from pathlib import Path
@@ -98,6 +99,31 @@ def test_time_limit_stops_with_a_checkpoint(
     assert not (run_dir / "final").exists()
 
 
+def test_run_says_where_it_starts_and_ends_and_each_line_once(
+    tiny_run: TrainConfig,
+    corpus: PreparedCorpus,
+    tiny_checkpoint_dir: Path,
+    run_dir: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level("INFO", "training")
+    model, config = (
+        ModelConfig(base=str(tiny_checkpoint_dir)),
+        changed(tiny_run, learning_rate=1e-9),
+    )
+    assert not train(model, config, corpus, run_dir, seed=1, max_time_s=0.0)
+    assert train(model, config, corpus, run_dir, seed=1)
+    before, again, after = caplog.messages
+    assert before.startswith("dev WER before training: 1")
+    assert again == f"continuing from {run_dir / 'checkpoints' / 'checkpoint-1'}"
+    assert after.startswith(f"trained: {run_dir / 'final'}, dev WER 1")
+    printed = [line for line in capsys.readouterr().out.splitlines() if "dev_wer" not in line]
+    assert [line.split()[:3] for line in printed] == [
+        ["step", str(step), "loss"] for step in range(1, 9)
+    ]
+
+
 def test_finished_run_is_not_trained_again(
     tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
 ) -> None:
@@ -149,7 +175,7 @@ def test_config_that_failed_at_the_start_may_be_mended(
     tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
 ) -> None:
     with pytest.raises(TokenizerError, match="no Whisper tokenizer"):
-        train(ModelConfig(base="nowhere/nothing"), tiny_run, corpus, run_dir, seed=1)
+        train(ModelConfig(base=str(run_dir / "nowhere")), tiny_run, corpus, run_dir, seed=1)
     assert not train(tiny_model, tiny_run, corpus, run_dir, seed=1, max_time_s=0.0)
 
 
@@ -261,6 +287,26 @@ def test_text_longer_than_the_decoder_is_refused(
     long = write_corpus(tmp_path / "prepared", {"train": clips, "dev": clips})
     with pytest.raises(DataError, match="train-000"):
         train(tiny_model, tiny_run, long, run_dir, seed=1)
+
+
+def test_base_that_could_never_be_converted_is_refused_before_training(
+    tiny_run: TrainConfig,
+    corpus: PreparedCorpus,
+    tiny_checkpoint_dir: Path,
+    tmp_path: Path,
+    run_dir: Path,
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_checkpoint_dir, base)
+    facts = json.loads((base / "generation_config.json").read_text())
+    del facts["alignment_heads"]
+    (base / "generation_config.json").write_text(json.dumps(facts))
+    with pytest.raises(ConfigError, match="model.base: .*alignment heads.*openai's model"):
+        train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
+    weights = base / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ConfigError, match="model.base: no Whisper checkpoint at"):
+        train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
 
 
 def test_missing_base_model_is_named(
