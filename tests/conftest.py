@@ -22,6 +22,15 @@ from tests.running_stack import RunningStack
 
 SEED_NAME = "TEST_SEED"
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before torch is imported: threads of several processes would wait for each other, spinning.
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_configure() -> None:
+    """Draw the seed before there are processes that must agree on it."""
+    seed()
+
 
 def pytest_report_header() -> str:
     """Print the seed of the run, so that a failure can be repeated with it."""

@@ -12,6 +12,7 @@ import binascii
 import json
 from pathlib import Path
 
+from huggingface_hub import hf_hub_download
 from tokenizers import AddedToken
 from transformers import WhisperTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
@@ -31,6 +32,9 @@ def load_tokenizer(source: str) -> WhisperTokenizer:
         TokenizerError: nothing there is a Whisper tokenizer.
     """
     try:
+        if not Path(source).is_dir():
+            # One question: transformers asks for file after file, which takes minutes offline.
+            hf_hub_download(source, "tokenizer_config.json")
         tokenizer: WhisperTokenizer = WhisperTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError) as error:
         raise TokenizerError(_nothing_at(source)) from error

@@ -116,7 +116,9 @@ def test_truncated_archive_is_refused(archive: Path, tmp_path: Path) -> None:
     assert not list((tmp_path / "cache").iterdir())
 
 
-@pytest.mark.parametrize("content", [b"no archive", gzip.compress(b"no tar")])
+@pytest.mark.parametrize(
+    "content", [b"no archive", gzip.compress(b"no tar")], ids=["plain", "gzip"]
+)
 def test_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.tar.gz").write_bytes(content)
     with pytest.raises(DataError, match="x.tar.gz: damaged or not made by"):
