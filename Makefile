@@ -2,6 +2,10 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+MODEL ?= demo
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATA ?= data
 # Tests wait for processes and events more than they compute. Each process takes about 1 GB.
 TEST_PROCESSES ?= 4
 PYTEST := $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
