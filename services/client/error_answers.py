@@ -10,7 +10,9 @@ from services.contract.errors import (
     RequestError,
     ServiceError,
     SttError,
+    TranscriptionError,
 )
+from services.contract.schema import ErrorInfo
 
 DEFAULT_RETRY_AFTER_S = 2.0
 
@@ -32,6 +34,13 @@ def from_response(response: httpx.Response) -> SttError:
     if issubclass(kind, BusyError):
         return kind(message, retry_after_s=retry_after_s(response), param=param)
     return kind(message, param=param)
+
+
+def of_job(error: ErrorInfo) -> SttError:
+    """Return the error that a job ended with."""
+    kind = _kinds().get(error.code, TranscriptionError)
+    is_plain = not issubclass(kind, BusyError)
+    return kind(error.message) if is_plain else TranscriptionError(error.message)
 
 
 def retry_after_s(response: httpx.Response) -> float:

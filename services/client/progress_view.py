@@ -39,6 +39,7 @@ class LiveTable:
             TaskProgressColumn(),
             TextColumn("{task.fields[state]}", style="dim"),
             console=console,
+            transient=True,
         )
         self._rows: dict[str, TaskID] = {}
         self._all: TaskID | None = None

@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -66,20 +67,56 @@ def find(arguments: Sequence[str]) -> list[Recording]:
 
 def _named_by(argument: str) -> Iterable[Recording]:
     path = Path(argument)
-    if path.is_dir():
-        return _below(path, path.rglob("*"))
-    if path.exists():
-        return [Recording(path, path.name)]
+    try:
+        if path.is_dir():
+            return _in_folder(path)
+        if path.is_file():
+            return [Recording(path, path.name)]
+        if path.exists():
+            raise InvalidRequestError(
+                f"{argument} is no file but a pipe or a device; save it first"
+            )
+    except OSError as error:
+        raise InvalidRequestError(f"Cannot read {argument}: {error.strerror}") from error
     return _below(_fixed_part(path), (Path(p) for p in glob.glob(argument, recursive=True)))
 
 
+def _in_folder(folder: Path) -> Iterable[Recording]:
+    """Yield what is in a folder and below it, and those folders that cannot be read.
+
+    They fail in the run: it would else pass over what is in them without a word.
+
+    Raises:
+        InvalidRequestError: the folder itself cannot be read.
+    """
+    closed: list[OSError] = []
+    files = [
+        Path(place, name)
+        for place, _, names in os.walk(folder, onerror=closed.append)
+        for name in names
+    ]
+    yield from _below(folder, files)
+    for error in closed:
+        place = Path(error.filename)
+        if place == folder:
+            raise InvalidRequestError(f"Cannot read {place}: {error.strerror}") from error
+        if not _is_hidden(place.relative_to(folder)):
+            yield Recording(place, str(place.relative_to(folder)))
+
+
 def _below(root: Path, files: Iterable[Path]) -> Iterable[Recording]:
-    """Yield those files that look like recordings, named by their path below the root."""
-    for file in sorted(files):
+    """Yield those files that look like recordings, named by their path below the root.
+
+    Links come last: a recording goes by its own name, if that is there too.
+    """
+    for file in sorted(files, key=lambda file: (file.is_symlink(), file)):
         inside = file.relative_to(root)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        if file.suffix.lower() in EXTENSIONS and not hidden and file.is_file():
+        if file.suffix.lower() in EXTENSIONS and not _is_hidden(inside) and file.is_file():
             yield Recording(file, str(inside))
+
+
+def _is_hidden(inside: Path) -> bool:
+    return any(part.startswith(".") for part in inside.parts)
 
 
 def _fixed_part(pattern: Path) -> Path:
@@ -133,11 +170,14 @@ def _with_ending(base: Path, suffix: str, *, keep: bool) -> Path:
 
 def is_done(recording: Recording, targets: Iterable[Path | None]) -> bool:
     """Whether every transcript is a file that exists and is not older than the recording."""
-    changed_at = recording.path.stat().st_mtime
-    return all(
-        target is not None and target.is_file() and target.stat().st_mtime >= changed_at
-        for target in targets
-    )
+    try:
+        changed_at = recording.path.stat().st_mtime
+        return all(
+            target is not None and target.is_file() and target.stat().st_mtime >= changed_at
+            for target in targets
+        )
+    except OSError:  # A file that is gone, or a name that is too long: the run meets it again.
+        return False
 
 
 def sha256(path: Path) -> str:

@@ -66,15 +66,15 @@ def _run(
     console = Console(stderr=True)
     # Not closed on Ctrl-C: threads that still use it end with the process, in silence.
     client = configured_client(url, patience_s=PATIENCE_S)
-    with make_view(console) as view:
-        try:
+    try:
+        with make_view(console) as view:
             outcome = Run(client, request, targets, view, concurrency, force).run()
-        except KeyboardInterrupt:
-            told = "Interrupted. Jobs that were sent go on; the same command picks them up."
-            console.print(told, highlight=False)
-            raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt:
+        told = "Interrupted. Jobs that were sent go on; the same command picks them up."
+        console.print(told, highlight=False)
+        raise typer.Exit(INTERRUPTED) from None
     client.close()
     for line in summary(outcome):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if outcome.failures:
+    if outcome.failures or outcome.stopped_by:
         raise typer.Exit(1)

@@ -12,29 +12,45 @@ import queue
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.client import error_answers
+from services.client.answers import JobAnswer
 from services.client.client import Client, JobRequest
 from services.client.file_names import shown
 from services.client.progress_view import ProgressView
 from services.client.recordings import Recording, is_done, sha256
 from services.contract.errors import (
+    AudioExpiredError,
+    BusyError,
     InternalError,
     InvalidApiKeyError,
+    InvalidOptionsError,
     InvalidRequestError,
+    PromptTooLongError,
     ServiceError,
     SttError,
     TranscriptionError,
+    UnsupportedLanguageError,
+    UnsupportedTaskError,
 )
 from services.contract.schema import JobStatus, TranscriptFormat
 
 logger = logging.getLogger(__name__)
 
 Targets = Mapping[Recording, Mapping[TranscriptFormat, Path | None]]
-
-
+#: What is wrong with the service, the key, or the options that all recordings share.
+GENERAL = (
+    ServiceError,
+    InvalidApiKeyError,
+    InvalidOptionsError,
+    UnsupportedLanguageError,
+    UnsupportedTaskError,
+    PromptTooLongError,
+)
 Waiting = queue.SimpleQueue[Recording]
 
 
@@ -48,8 +64,7 @@ class Failure:
     @property
     def is_general(self) -> bool:
         """Whether every other recording would fail in the same way."""
-        service = isinstance(self.error, ServiceError) and not isinstance(self.error, InternalError)
-        return service or isinstance(self.error, InvalidApiKeyError)
+        return isinstance(self.error, GENERAL) and not isinstance(self.error, InternalError)
 
 
 #: What a thread has done with a recording; None when it stops.
@@ -63,8 +78,10 @@ class Outcome:
     n_done: int = 0
     n_skipped: int = 0
     n_left: int = 0
-    """Not tried, since the service is out of order."""
+    """Not transcribed, for the reason in `stopped_by`."""
     failures: list[Failure] = field(default_factory=list)
+    stopped_by: SttError | None = None
+    """What every recording would have failed with."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +97,7 @@ class Run:
     """Transcribe also what has been transcribed."""
 
     def run(self) -> Outcome:
-        """Transcribe everything that is not done yet; stop early only if the service is away."""
+        """Transcribe everything that is not done yet; stop early only if all would fail."""
         outcome = Outcome()
         todo = [
             r for r, files in self.targets.items() if self.force or not is_done(r, files.values())
@@ -101,11 +118,14 @@ class Run:
                 n_threads -= 1
             else:
                 self._note(result, outcome)
-        outcome.n_left = waiting.qsize()
+        outcome.n_left += waiting.qsize()
         return outcome
 
     def _note(self, result: Recording | Failure, outcome: Outcome) -> None:
-        if isinstance(result, Failure):
+        if isinstance(result, Failure) and result.is_general:
+            outcome.stopped_by = outcome.stopped_by or result.error
+            outcome.n_left += 1
+        elif isinstance(result, Failure):
             outcome.failures.append(result)
             self.view.failed(shown(result.recording.name), result.error.message)
         else:
@@ -134,14 +154,7 @@ class Run:
 
     def _transcribe(self, recording: Recording) -> None:
         name = shown(recording.name)
-        self.view.update(name, "uploading", 0.0)
-        key = None if self.force else idempotency_key(recording, self.request)
-        job = self.client.submit(
-            recording.path, self.request, filename=recording.path.name, idempotency_key=key
-        )
-        if job.status in (JobStatus.FAILED, JobStatus.CANCELED):
-            # The idempotency key found an earlier run's job.
-            job = self.client.retry(job.id, self.request)
+        job = self._sent(recording)
         for event in self.client.events(job.id):
             if event.job is not None:
                 place = event.job.queue_position
@@ -149,10 +162,34 @@ class Run:
                 self.view.update(name, event.job.status + ahead, event.job.progress)
         job = self.client.job(job.id)
         if job.status is not JobStatus.SUCCEEDED:
-            reason = job.error.message if job.error else f"The job was {job.status.value}."
-            raise TranscriptionError(reason)
+            if job.error is None:
+                raise TranscriptionError(f"The job was {job.status.value}.")
+            raise error_answers.of_job(job.error)
         for form, target in self.targets[recording].items():
             deliver(self.client.transcript(job.id, form), target)
+
+    def _sent(self, recording: Recording) -> JobAnswer:
+        """Return a recording's job, made now or in an earlier run; wait while there is no room."""
+        name = shown(recording.name)
+        while True:
+            self.view.update(name, "uploading", 0.0)
+            try:
+                return self._send(recording)
+            except BusyError as error:
+                self.view.update(name, "waiting for room in the queue", 0.0)
+                time.sleep(error.retry_after_s)
+
+    def _send(self, recording: Recording) -> JobAnswer:
+        path, name = recording.path, recording.path.name
+        key = None if self.force else idempotency_key(recording, self.request)
+        job = self.client.submit(path, self.request, filename=name, idempotency_key=key)
+        if job.status not in (JobStatus.FAILED, JobStatus.CANCELED):
+            return job
+        # The idempotency key found an earlier run's job.
+        try:
+            return self.client.retry(job.id, self.request)
+        except AudioExpiredError:
+            return self.client.submit(path, self.request, filename=name)
 
 
 def idempotency_key(recording: Recording, request: JobRequest) -> str:
@@ -187,7 +224,8 @@ def write_whole(target: Path, text: str) -> None:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        # Not named after the target, whose name may be as long as names can be.
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".whisper-sv-")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
@@ -209,6 +247,9 @@ def summary(outcome: Outcome) -> Sequence[str]:
         f"  {shown(str(failure.recording.path))}: {failure.error.message}"
         for failure in outcome.failures
     ]
-    if outcome.n_left:
-        lines.append(f"Stopped with {outcome.n_left} left; run the same command again.")
+    if outcome.stopped_by is not None:
+        lines += [
+            f"Stopped with {outcome.n_left} left; the same command goes on once this is mended:",
+            f"  {outcome.stopped_by.message}",
+        ]
     return lines

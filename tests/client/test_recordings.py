@@ -1,4 +1,5 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,36 @@ def test_a_recording_named_twice_comes_once(tmp_path: Path) -> None:
     assert len(find([str(tmp_path), str(tmp_path / "a.wav")])) == 1
 
 
+def test_a_recording_goes_by_its_own_name_and_not_by_that_of_a_link(tmp_path: Path) -> None:
+    make(tmp_path, "plain.wav", "z.wav")
+    (tmp_path / "link.wav").symlink_to("plain.wav")
+    assert names(find([str(tmp_path)])) == ["plain.wav", "z.wav"]
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, "a.wav", "locked/b.wav", ".trash/c.wav")
+    scandir = os.scandir
+
+    def refuse(path: str) -> Iterator[os.DirEntry[str]]:
+        if Path(path).name in ("locked", ".trash"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert names(find([str(tmp_path)])) == ["a.wav", "locked"]
+    with pytest.raises(InvalidRequestError, match="Cannot read .*locked: Permission denied"):
+        find([str(tmp_path / "locked")])
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    for argument, why in ((tmp_path / "pipe.wav", "is no file"), (tmp_path / ("x" * 300), "long")):
+        with pytest.raises(InvalidRequestError, match=why):
+            find([str(argument)])
+
+
 def test_an_argument_that_names_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequestError, match="nowhere"):
         find([str(tmp_path / "nowhere" / "*.wav")])
@@ -78,6 +109,9 @@ def test_a_recording_is_done_until_it_changes(tmp_path: Path) -> None:
     assert not is_done(recording, [None])
     os.utime(tmp_path / "a.wav", (300, 300))
     assert not is_done(recording, [tmp_path / "a.srt"])
+    assert not is_done(recording, [tmp_path / ("x" * 300)])
+    (tmp_path / "a.wav").unlink()
+    assert not is_done(recording, [tmp_path / "a.srt"]), "the run says that it is gone"
 
 
 def test_formats_are_read_from_one_word() -> None:

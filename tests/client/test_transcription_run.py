@@ -1,0 +1,51 @@
+"""One run over recordings against an API that says what a test wrote down."""
+
+import io
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from services.client.client import Client, JobRequest
+from services.client.progress_view import PlainLines
+from services.client.recordings import Recording
+from services.client.transcription_run import Outcome, Run
+from tests.client.scripted_api import Answer, reply, scripted, stream
+
+
+def told(status: int, code: str) -> Answer:
+    error = {"message": "told", "type": "t", "param": None, "code": code}
+    return reply(status, json.dumps({"error": error}), retry_after="0")
+
+
+def job(status: str, name: str = "job-1") -> str:
+    return json.dumps({"id": name, "status": status, "created_at": "2026-01-01T00:00:00Z"})
+
+
+FINISHED = [stream("event: done\ndata: {}\n\n"), reply(200, job("succeeded")), reply(200, "Hej.")]
+
+
+def run(folder: Path, answers: list[Answer]) -> tuple[Outcome, list[str]]:
+    """Transcribe one recording; return the outcome and the requests that it took."""
+    (folder / "a.wav").write_bytes(b"x")
+    targets = {Recording(folder / "a.wav", "a.wav"): {"text": folder / "a.txt"}}
+    with scripted(answers) as (url, requests), Client(url, patience_s=0) as client:
+        view = PlainLines(console=Console(file=io.StringIO()))
+        outcome = Run(client, JobRequest(), targets, view, concurrency=1).run()
+        return outcome, [f"{r.command} {r.path}" for r in requests]
+
+
+def test_a_run_waits_for_room_in_the_queue(tmp_path: Path) -> None:
+    full = told(429, "queue_full")
+    outcome, requests = run(tmp_path, [full, full, reply(202, job("queued")), *FINISHED])
+    assert (outcome.n_done, outcome.failures, outcome.stopped_by) == (1, [], None)
+    assert requests[:3] == ["POST /v1/jobs"] * 3
+    assert (tmp_path / "a.txt").read_text() == "Hej."
+
+
+def test_a_failed_job_whose_recording_is_gone_is_sent_anew(tmp_path: Path) -> None:
+    failed = reply(202, job("failed", "old"))
+    answers = [failed, told(410, "audio_expired"), reply(202, job("queued")), *FINISHED]
+    outcome, requests = run(tmp_path, answers)
+    assert outcome.n_done == 1, outcome.failures
+    assert requests[:3] == ["POST /v1/jobs", "POST /v1/jobs/old/retry", "POST /v1/jobs"]
