@@ -56,8 +56,7 @@ class Connection:
         if not (api_key.isascii() and (api_key.isprintable() or not api_key)):
             raise InvalidApiKeyError("The API key has characters that no key has; copy it again.")
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        # The SDKs of OpenAI want /v1 in it: whoever copies that address means the same.
-        base_url = base_url.rstrip("/").removesuffix("/v1")
+        base_url = address(base_url)
         self.base_url = base_url
         self.patience_s = patience_s
         self.was_reached = False
@@ -68,7 +67,7 @@ class Connection:
             transport=transport,
             limits=httpx.Limits(max_connections=None),
             # A proxy of the environment is for the world, not for this machine.
-            trust_env=_host(base_url) not in LOOPBACK,
+            trust_env=httpx.URL(base_url).host not in LOOPBACK,
         )
 
     def send(self, build: Build) -> httpx.Response:
@@ -100,7 +99,14 @@ class Connection:
         )
 
 
-def _host(base_url: str) -> str:
+def address(base_url: str) -> str:
+    """Return the address of an API as requests begin with it.
+
+    The SDKs of OpenAI want /v1 in it: whoever copies that address means the same.
+
+    Raises:
+        InvalidRequestError: it is none.
+    """
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL as error:
@@ -109,7 +115,7 @@ def _host(base_url: str) -> str:
         raise InvalidRequestError(
             f"{base_url} is not an address: it begins with http:// or https://"
         )
-    return url.host
+    return base_url.rstrip("/").removesuffix("/v1")
 
 
 def is_temporary(response: httpx.Response) -> bool:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from services.client import data_folder, embedded_redis
+from services.client.connection import address
 from services.client.findings import Finding, Verdict, bad, good, warning
 from services.client.machine_checks import check_codecs, check_model, check_store
 from services.client.redis_checks import check_redis
@@ -61,9 +62,12 @@ def _embedded_redis() -> Finding:
         return bad("Redis", error.message)
 
 
-def _api(base_url: str) -> Finding:
+def _api(given: str) -> Finding:
     try:
+        base_url = address(given)
         answer = httpx.get(f"{base_url}/readyz", timeout=5.0, trust_env=False)
+    except SttError as error:
+        return bad("API", error.message, "correct STT_BASE_URL")
     except httpx.TransportError:
         return warning("API", f"nothing answers at {base_url}", "`whisper-sv up`, or STT_BASE_URL")
     if answer.is_success:

@@ -4,12 +4,12 @@ from itertools import islice
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from services.client.answers import JobAnswer
 from services.client.client import Client
+from services.client.tables import plain_table, show
 from services.contract.errors import InvalidRequestError, JobNotCancelableError
 from services.contract.schema import JobStatus
 from services.contract.settings import ClientSettings, load
@@ -47,12 +47,14 @@ def jobs(
             for job in found:
                 typer.echo(job.model_dump_json(by_alias=True))
             return
-        console = Console()
-        console.print(_table(found) if found else "No jobs.")
+        if found:
+            show(_table(found))
+        else:
+            typer.echo("No jobs.")
         if batch and found:
             counts = client.batch(batch).counts
             told = ", ".join(f"{n} {status.value}" for status, n in counts.items() if n)
-            console.print(f"Batch {batch}: {told}", highlight=False, markup=False)
+            typer.echo(f"Batch {batch}: {told}")
 
 
 def cancel(
@@ -81,10 +83,10 @@ def _cancel(client: Client, job_id: str) -> bool:
 
 
 def _table(found: list[JobAnswer]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("Job", "Status", "Made", "Audio"):
-        table.add_column(title, no_wrap=True, justify="right" if title == "Audio" else "left")
-    table.add_column("Recording", overflow="fold")
+    table = plain_table("Job", "Status", "Made", "Audio", "Recording")
+    for column in table.columns[:-1]:
+        column.no_wrap = True
+    table.columns[3].justify = "right"
     for job in found:
         done = f" {job.progress:.0%}" if job.status is JobStatus.PROCESSING else ""
         name = job.audio.filename + (f": {job.error.message}" if job.error else "")

@@ -23,13 +23,15 @@ def check_store(settings: CommonSettings) -> Iterator[Finding]:
     """Write to the audio store, and look at the room that is left."""
     url = settings.audio_store_url
     try:
-        AudioStore(url).check()
+        store = AudioStore(url)
+        store.check()
         yield good("Audio store", f"{url} can be written")
     except SttError as error:
         yield bad("Audio store", error.message, "correct STT_AUDIO_STORE_URL or its permissions")
         return
-    if url.startswith("file://"):
-        free = shutil.disk_usage(url.removeprefix("file://")).free
+    folder = store.local_path("free")
+    if folder is not None:
+        free = shutil.disk_usage(folder.parent).free
         told = f"{free / 1024**3:.1f} GiB free"
         if free < LOW_DISK_BYTES:
             yield warning("Disk", told, "make room, or shorten STT_AUDIO_TTL_S")

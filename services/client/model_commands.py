@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from services.client.tables import plain_table, show
 from services.contract import model_registry
 from services.contract.model_bundle import ModelBundle
 from services.contract.settings import ClientSettings, load
@@ -20,18 +20,12 @@ def models(models_dir: ModelsDir = None) -> None:
     """List deployed models and say which one is served."""
     settings = load(ClientSettings)
     folder = models_dir or settings.models_dir
-    console = Console()
     current = model_registry.current(folder)
     deployed = model_registry.list_deployed(folder)
     if deployed:
-        console.print(_table(deployed, current))
+        show(_table(deployed, current))
     if current is None:
-        console.print(
-            f"Nothing is deployed in {folder}: STT_MODEL={settings.model} is served.",
-            soft_wrap=True,
-            highlight=False,
-            markup=False,
-        )
+        typer.echo(f"Nothing is deployed in {folder}: STT_MODEL={settings.model} is served.")
 
 
 def deploy(
@@ -60,9 +54,7 @@ def rollback(models_dir: ModelsDir = None) -> None:
 
 
 def _table(deployed: list[ModelBundle], current: ModelBundle | None) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("", "Model", "Languages", "Short context", "WER", "Made"):
-        table.add_column(title)
+    table = plain_table("", "Model", "Languages", "Short context", "WER", "Made")
     for bundle in deployed:
         manifest = bundle.manifest
         tests = manifest.evaluations if manifest else ()

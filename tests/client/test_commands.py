@@ -147,16 +147,52 @@ def test_an_absent_service_stops_the_run(calls: Path, monkeypatch: pytest.Monkey
     words = ["transcribe", str(calls), "--url", "http://127.0.0.1:9", "--concurrency", "1"]
     result = CliRunner().invoke(verbs.app, words)
     assert result.exit_code == 1
-    assert "2 left; run the same command again" in result.stderr
+    assert "Stopped with 3 left; the same command goes on" in result.stderr
+    assert result.stderr.count("No answer from") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--language", "klingon"), "'klingon' is not a language"),
+        (("--batch", "a/b"), "batch: use letters"),
+        (("--prompt", "åäö " * 200), "tokens"),
+    ],
+)
+def test_what_is_wrong_for_all_is_told_once(
+    run: Callable[..., Result], calls: Path, words: tuple[str, str], told: str
+) -> None:
+    (calls / "broken.wav").unlink()
+    result = run("transcribe", calls, "--force", *words)
+    assert result.exit_code == 1
+    assert result.stderr.count(told) == 1
+    assert "failed" not in result.stderr
+    assert "Stopped with 2 left" in result.stderr
+
+
+def test_names_may_be_as_long_as_the_file_system_takes(
+    run: Callable[..., Result], speech: Speech, tmp_path: Path
+) -> None:
+    folder = tmp_path / "long"
+    folder.mkdir()
+    shutil.copy(speech("ett"), folder / ("x" * 251 + ".wav"))
+    result = run("transcribe", folder)
+    assert result.exit_code == 0, result.output
+    assert (folder / ("x" * 251 + ".txt")).read_text().strip() == SENTENCE
 
 
 def test_jobs_are_shown_and_canceled(
-    run: Callable[..., Result], client: Client, speech: Speech
+    run: Callable[..., Result], client: Client, speech: Speech, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = client.wait(client.submit(speech("fyra"), JobRequest(batch="shown")).id)
+    name = "styrelsens möte i mars, del två av tre, inspelad på plats i Härnösand.wav"
+    job = client.submit(speech("fyra"), JobRequest(batch="shown"), filename=name)
+    job = client.wait(job.id)
     shown = run("jobs", "--batch", "shown").stdout
     assert job.id in shown
     assert "1 succeeded" in shown
+    monkeypatch.setenv("COLUMNS", "80")
+    (line,) = [row for row in run("jobs", "--batch", "shown").stdout.splitlines() if job.id in row]
+    assert line.endswith(job.audio.filename), "one line each, for grep, however narrow"
     assert json.loads(run("jobs", "--batch", "shown", "--json").stdout)["id"] == job.id
     result = run("cancel", job.id)
     assert "0 canceled" in result.stdout
@@ -178,6 +214,23 @@ def test_doctor_finds_the_stack_well(
         "decodes",
     ):
         assert told in result.stdout
+
+
+def test_doctor_reads_the_address_as_the_other_commands_do(
+    run: Callable[..., Result],
+    stack: RunningStack,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("STT_AUDIO_STORE_URL", f"file://{tmp_path}/a%20b")
+    words = ("doctor", "--data-dir", stack.data_dir, "--model", tmp_path / "none")
+    for address in (f"{stack.url}/", f"{stack.url}/v1"):
+        monkeypatch.setenv("STT_BASE_URL", address)
+        assert f"{stack.url} is ready" in run(*words).stdout
+    monkeypatch.setenv("STT_BASE_URL", "http://[::1")
+    result = run(*words)
+    assert "fail API" in result.stdout and "is not an address" in result.stdout
+    assert "GiB free" in result.stdout
 
 
 def test_doctor_says_what_is_wrong_with_redis(
