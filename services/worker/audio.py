@@ -1,7 +1,9 @@
 """A recording as blocks of samples, whatever its codec, without ever holding it whole."""
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import av
@@ -14,6 +16,9 @@ from numpy.typing import NDArray
 
 from services.contract.audio_formats import OPEN_OPTIONS
 from services.contract.errors import AudioTooLongError, EmptyAudioError, UnsupportedAudioError
+from services.worker.ogg_links import Rest, next_link
+
+logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16_000
 Samples = NDArray[np.float32]
@@ -22,6 +27,8 @@ Source = str | os.PathLike[str] | BinaryIO
 _BLOCK_SAMPLES = 10 * SAMPLE_RATE
 #: Channels whose mean has less than this share of the louder one's power cancel each other.
 _CANCELED = 0.01
+#: Speech has a mean far below this, full scale being 1.
+_OFFSET = 0.01
 
 
 def decode(source: Source, *, max_duration_s: float = float("inf")) -> Iterator[Samples]:
@@ -50,25 +57,28 @@ def decode(source: Source, *, max_duration_s: float = float("inf")) -> Iterator[
 
 
 def _blocks(source: Source) -> Iterator[Samples]:
-    with _open(source) as container:
-        parts: list[Samples] = []
-        n_waiting = 0
-        for frame in _resampled(container):
-            part = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
-            if n_waiting >= _BLOCK_SAMPLES or (parts and part.shape[1] != parts[-1].shape[1]):
-                yield _mixed(np.concatenate(parts))
-                parts, n_waiting = [], 0
-            parts.append(part.astype(np.float32, copy=False))
-            n_waiting += len(part)
-        if n_waiting:
+    parts: list[Samples] = []
+    n_waiting = 0
+    for frame in _resampled(_frames(source)):
+        part = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
+        if n_waiting >= _BLOCK_SAMPLES or (parts and part.shape[1] != parts[-1].shape[1]):
             yield _mixed(np.concatenate(parts))
+            parts, n_waiting = [], 0
+        parts.append(part.astype(np.float32, copy=False))
+        n_waiting += len(part)
+    if n_waiting:
+        yield _mixed(np.concatenate(parts))
 
 
 def _mixed(channels: Samples) -> Samples:
     """Mix one or two channels, shape (n_samples, n_channels), to one.
 
     Channels of opposite phase (a swapped wire) have silence as their mean: the louder is heard.
+    A constant offset (a cheap sound card) drowns quiet speech: it is taken away.
     """
+    offset = channels.mean(axis=0)
+    if np.abs(offset).max() > _OFFSET:
+        channels = channels - offset
     mean: Samples = channels.mean(axis=1)
     power = np.square(channels).mean(axis=0)
     if np.square(mean).mean() < _CANCELED * power.max():
@@ -76,7 +86,7 @@ def _mixed(channels: Samples) -> Samples:
     return mean
 
 
-def _open(source: Source) -> InputContainer:
+def _open(source: Source | Rest) -> InputContainer:
     try:
         container = av.open(
             os.fspath(source) if isinstance(source, str | os.PathLike) else source,
@@ -104,16 +114,16 @@ def _stream(container: InputContainer) -> AudioStream:
     return stream
 
 
-def _is_empty(source: Source) -> bool:
+def _is_empty(source: Source | Rest) -> bool:
     if isinstance(source, str | os.PathLike):
         return os.path.isfile(source) and os.path.getsize(source) == 0
     return source.seek(0, os.SEEK_END) == 0
 
 
-def _resampled(container: InputContainer) -> Iterator[AudioFrame]:
+def _resampled(frames: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
     """Resample to mono or stereo; a stream that changes its format midway gets a new resampler."""
     resampler, described = None, None
-    for frame in _frames(container):
+    for frame in frames:
         found = (frame.format.name, frame.layout.name, frame.sample_rate)
         if resampler is None or found != described:
             if resampler is not None:
@@ -131,21 +141,56 @@ def _resampled(container: InputContainer) -> Iterator[AudioFrame]:
         yield from resampler.resample(None)
 
 
-def _frames(container: InputContainer) -> Iterator[AudioFrame]:
-    n_good = n_bad = 0
-    packets = container.demux(_stream(container))
-    while True:
-        try:
-            packet = next(packets, None)
-            if packet is None:
-                break
-            for frame in packet.decode():
-                n_good += 1
-                yield frame
-        except av.error.FFmpegError:
-            n_bad += 1
-            # The demuxer is at its end after an error of its own, and the decoder after too many.
-            if n_bad > 1000 and n_bad > n_good:
-                break
+def _frames(source: Source) -> Iterator[AudioFrame]:
+    """Yield all frames; of an Ogg chain those too that come after a change of codec."""
+    stopped_at = yield from _frames_of_one(source)
+    if stopped_at is None:
+        return
+    with _as_file(source) as file:
+        while stopped_at is not None and (rest := next_link(file, stopped_at)) is not None:
+            try:
+                stopped_at = yield from _frames_of_one(rest)
+            except UnsupportedAudioError as error:
+                logger.warning("the end of an Ogg chain was left out: %s", error.message)
+                return
+            stopped_at = None if stopped_at is None else rest.start + stopped_at
+
+
+def _frames_of_one(source: Source | Rest) -> Generator[AudioFrame, None, int | None]:
+    """Yield the frames up to the end, or up to the error that FFmpeg does not get over.
+
+    Returns:
+        the byte of the last packet before such an error if a link of an Ogg chain may follow.
+    """
+    n_good = n_bad = reached = 0
+    is_chain = False
+    with _open(source) as container:
+        packets = container.demux(_stream(container))
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    break
+                is_chain = False
+                reached = packet.pos or reached
+                for frame in packet.decode():
+                    n_good += 1
+                    yield frame
+            except av.error.FFmpegError:
+                n_bad += 1
+                # The demuxer is at its end after an error of its own, the decoder after too many.
+                is_chain = container.format.name == "ogg"
+                if n_bad > 1000 and n_bad > n_good:
+                    break
     if n_bad and not n_good:
         raise UnsupportedAudioError("the audio is damaged: nothing in it can be decoded")
+    return reached if is_chain else None
+
+
+@contextmanager
+def _as_file(source: Source) -> Iterator[BinaryIO]:
+    if isinstance(source, str | os.PathLike):
+        with open(source, "rb") as file:
+            yield file
+    else:
+        yield source
