@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from services.contract.encoder_context import WINDOW_S
 from services.contract.errors import ModelBundleError
+from services.contract.window_shape import WindowShape
 
 MANIFEST_FILE = "manifest.json"
 ALL_TASKS = ("transcribe", "translate")
@@ -67,10 +67,8 @@ class Evaluation(BaseModel):
     """Hours of audio in the test set."""
 
 
-class BundleManifest(BaseModel):
-    """What manifest.json says about a bundle."""
-
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+class BundleManifest(WindowShape):
+    """What manifest.json says about a bundle, the windows that it takes among the rest."""
 
     format: Literal[1] = 1
     """Version of this description."""
@@ -88,11 +86,6 @@ class BundleManifest(BaseModel):
     """SHA-256 of every file of the bundle except this manifest."""
     short_context: bool = False
     """Whether evaluation proved that unpadded windows cost no accuracy."""
-    window_s: float = Field(default=WINDOW_S, ge=2, le=WINDOW_S)
-    """The longest window that the model gets at once, in seconds."""
-    packs_speech: bool = True
-    """Whether a window is filled with speech from both sides of a pause. A model that knows single
-    sentences only hears each stretch of speech for itself."""
     quantization: str
     """Type of the stored weights, in CTranslate2's words: float16, int8."""
     n_mels: int = _DEFAULT_N_MELS
@@ -141,14 +134,14 @@ class ModelBundle:
         return self.manifest.short_context if self.manifest else False
 
     @property
-    def window_s(self) -> float:
-        """The longest window that the model gets at once, in seconds."""
-        return self.manifest.window_s if self.manifest else WINDOW_S
+    def window_shape(self) -> WindowShape:
+        """What windows the model takes."""
+        return self.manifest or WindowShape()
 
     @property
-    def packs_speech(self) -> bool:
-        """Whether a window is filled with speech from both sides of a pause."""
-        return self.manifest.packs_speech if self.manifest else True
+    def window_s(self) -> float:
+        """The longest window that the model gets at once, in seconds."""
+        return self.window_shape.window_s
 
     @property
     def is_demo(self) -> bool:

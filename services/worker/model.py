@@ -19,7 +19,6 @@ from services.contract.encoder_context import context_frames
 from services.contract.model_bundle import ModelBundle
 from services.contract.schema import Task
 from services.worker.audio import Samples
-from services.worker.windows import WindowShape
 
 MAX_TOKENS = 448
 FloatArray = NDArray[np.floating[Any]]
@@ -67,11 +66,6 @@ class Model:
         tokenizer = self.tokenizer(self.languages[0])
         found = get_suppressed_tokens(tokenizer, [-1]) or ()
         return [token for token in found if token is not None]
-
-    @property
-    def window_shape(self) -> WindowShape:
-        """What windows the weights were trained on."""
-        return WindowShape(self.bundle.window_s, self.bundle.packs_speech)
 
     def context_of(self, n_frames: int) -> int:
         """Return the frames that the encoder gets for a window of `n_frames`."""

@@ -14,12 +14,13 @@ import numpy as np
 from faster_whisper.vad import VadOptions as FasterWhisperVadOptions
 
 from services.contract.schema import Segment, TranscriptionOptions, WindowResult, Word
+from services.contract.window_shape import WindowShape
 from services.worker.audio import Samples
 from services.worker.decoding import build_prompt, ladder
 from services.worker.languages import Language, candidate_languages, choose
 from services.worker.model import Model
 from services.worker.transcript import spaced
-from services.worker.windows import WindowShape, cut_windows
+from services.worker.windows import cut_windows
 
 
 def transcribe_sequentially(
@@ -40,11 +41,12 @@ def transcribe_sequentially(
     language = known or _detect(model, samples, options)
     build_prompt(model, language.code, options)
     arguments = _arguments(options, language.code)
-    if model.window_shape.packs_speech or not options.vad_filter:
+    shape = model.bundle.window_shape
+    if shape.packs_speech or not options.vad_filter:
         segments, info = model.loop.transcribe(samples, **arguments)
         speech_s = info.duration_after_vad
     else:
-        clips = _stretches(samples, options, model.window_shape)
+        clips = _stretches(samples, options, shape)
         speech_s = sum(end - start for start, end in clips)
         arguments |= {"vad_filter": False, "clip_timestamps": list(chain.from_iterable(clips))}
         segments = model.loop.transcribe(samples, **arguments)[0] if clips else ()
@@ -81,7 +83,6 @@ def _stretches(
 
 
 def _arguments(options: TranscriptionOptions, language: str) -> dict[str, Any]:
-    vad = options.vad
     return {
         "language": language,
         "task": options.task,
@@ -98,12 +99,7 @@ def _arguments(options: TranscriptionOptions, language: str) -> dict[str, Any]:
         "word_timestamps": options.word_timestamps,
         "multilingual": options.detect_language_per_window,
         "vad_filter": options.vad_filter,
-        "vad_parameters": FasterWhisperVadOptions(
-            threshold=vad.threshold,
-            min_speech_duration_ms=vad.min_speech_duration_ms,
-            min_silence_duration_ms=vad.min_silence_duration_ms,
-            speech_pad_ms=vad.speech_pad_ms,
-        ),
+        "vad_parameters": FasterWhisperVadOptions(**options.vad.model_dump()),
     }
 
 

@@ -114,7 +114,8 @@ class _Run:
         if self.options.mode == "sequential":
             self._go_sequentially(self._counted(blocks))
             return
-        windows = cut_windows(self._counted(blocks), self.options, self.engine.model.window_shape)
+        shape = self.engine.model.bundle.window_shape
+        windows = cut_windows(self._counted(blocks), self.options, shape)
         if self.language is None and not self.options.detect_language_per_window:
             self._detect_language(windows)
         while self._submit_next(windows):

@@ -12,24 +12,14 @@ from typing import Protocol
 import numpy as np
 from faster_whisper.vad import SpeechTimestampsMap
 
-from services.contract.encoder_context import WINDOW_S
 from services.contract.schema import TranscriptionOptions
+from services.contract.window_shape import WindowShape
 from services.worker.audio import SAMPLE_RATE, Samples
 from services.worker.vad import SpeechChunk, SpeechDetector
 
 #: Without voice activity detection a window ends at the quietest tenth second of its last sixth.
 _LAST_PARTS = 6
 _QUIET_SAMPLES = SAMPLE_RATE // 10
-
-
-@dataclass(frozen=True)
-class WindowShape:
-    """What windows a model is given."""
-
-    max_s: float = WINDOW_S
-    """The longest window."""
-    packs_speech: bool = True
-    """Whether several speech chunks share a window."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +147,11 @@ def cut_windows(
         shape: what the model takes.
     """
     chunker: Chunker = (
-        SpeechDetector(options.vad, max_speech_s=shape.max_s)
+        SpeechDetector(options.vad, max_speech_s=shape.window_s)
         if options.vad_filter
-        else EverythingChunker(shape.max_s)
+        else EverythingChunker(shape.window_s)
     )
-    room = int(shape.max_s * SAMPLE_RATE) if shape.packs_speech else 0
+    room = int(shape.window_s * SAMPLE_RATE) if shape.packs_speech else 0
     index = 0
     pieces: list[tuple[SpeechChunk, Samples]] = []
     for chunk, samples in _speech(blocks, chunker):

@@ -6,13 +6,14 @@ import pytest
 from numpy.typing import NDArray
 
 from services.contract.schema import TranscriptionOptions, VadOptions
+from services.contract.window_shape import WindowShape
 from services.worker.audio import SAMPLE_RATE
 from services.worker.vad import SpeechChunk
-from services.worker.windows import Window, WindowShape, cut_windows
+from services.worker.windows import Window, cut_windows
 
 Samples = NDArray[np.float32]
 FULL = WindowShape()
-SENTENCES = WindowShape(max_s=10, packs_speech=False)
+SENTENCES = WindowShape(window_s=10, packs_speech=False)
 
 
 def blocks(samples: Samples, n_samples: int = 160_000) -> Iterator[Samples]:
@@ -30,16 +31,21 @@ def test_windows_hold_what_their_chunks_say(
     assert [window.index for window in windows] == list(range(len(windows)))
     assert len(windows) > 1
     for window in windows:
-        assert len(window.samples) <= shape.max_s * SAMPLE_RATE
+        assert len(window.samples) <= shape.window_s * SAMPLE_RATE
         parts = [spoken[chunk.start : chunk.end] for chunk in window.chunks]
         assert np.array_equal(window.samples, np.concatenate(parts))
 
 
-def test_windows_do_not_depend_on_how_the_audio_arrives(spoken: Samples) -> None:
+@pytest.mark.parametrize("shape", [FULL, SENTENCES])
+def test_windows_do_not_depend_on_how_the_audio_arrives(
+    spoken: Samples, shape: WindowShape
+) -> None:
     options = TranscriptionOptions()
-    whole = [window.chunks for window in cut_windows([spoken], options, FULL)]
-    pieces = [window.chunks for window in cut_windows(blocks(spoken, 7_777), options, FULL)]
-    assert whole == pieces
+    whole = list(cut_windows([spoken], options, shape))
+    pieces = list(cut_windows(blocks(spoken, 7_777), options, shape))
+    assert [window.chunks for window in whole] == [window.chunks for window in pieces]
+    for one, other in zip(whole, pieces, strict=True):
+        assert np.array_equal(one.samples, other.samples)
 
 
 @pytest.mark.parametrize("shape", [FULL, SENTENCES])

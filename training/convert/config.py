@@ -2,16 +2,16 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from services.contract.encoder_context import WINDOW_S
 from services.contract.model_bundle import ALL_TASKS
+from services.contract.window_shape import WindowShape
 
 Quantization = Literal["float32", "float16", "bfloat16", "int8", "int8_float16", "int16"]
 
 
-class ConvertConfig(BaseModel):
-    """How a checkpoint becomes a bundle."""
+class ConvertConfig(WindowShape):
+    """How a checkpoint becomes a bundle, and what windows that takes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -25,12 +25,6 @@ class ConvertConfig(BaseModel):
     """Languages the bundle answers for; those it was trained on by default, () for all."""
     tasks: tuple[Literal["transcribe", "translate"], ...] | None = None
     """Tasks the bundle answers for; those it was trained on by default."""
-    window_s: float = Field(default=WINDOW_S, ge=2, le=WINDOW_S)
-    """The longest window that the worker gives the model at once. Less than 30 for a model that
-    was trained on short recordings and loses the thread in longer ones."""
-    packs_speech: bool = True
-    """Whether the worker fills a window with speech from both sides of a pause; false for a model
-    that knows single sentences only."""
     demo: bool = False
     """Marks a model that knows only synthetic speech."""
     parity_clips: int = Field(default=20, ge=1)

@@ -3,16 +3,19 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from services.contract.encoder_context import WINDOW_S
+from services.contract.window_shape import WindowShape
 from training.convert.config import Quantization
 
 Context = Literal["full", "short"]
 
 
-class EvaluateConfig(BaseModel):
-    """What is measured, and how the model is run for it."""
+class EvaluateConfig(WindowShape):
+    """What is measured, and how the model is run for it.
+
+    The windows are those of `convert`, and for a bundle its own: joined clips are cut as it asks.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -46,10 +49,6 @@ class EvaluateConfig(BaseModel):
     """Worst utterances in the report."""
     long_form_minutes: float = Field(default=5.0, ge=0)
     """Clips joined to this length go through faster-whisper's long-form loop; 0 leaves it out."""
-    window_s: float = Field(default=WINDOW_S, ge=2, le=WINDOW_S)
-    """As in `convert`; bundles have their own."""
-    packs_speech: bool = True
-    """As in `convert`; bundles have their own. False cuts the joined clips at their pauses."""
     word_times: Path | None = None
     """True word times, JSONL of {"path", "words": [{"word", "start", "end"}, ...]}, as `synthesize`
     writes them; without it only the starts of clips are known."""

@@ -21,6 +21,7 @@ from faster_whisper.vad import VadOptions, get_speech_timestamps
 from services.contract import schema
 from services.contract.errors import ModelBundleError
 from services.contract.model_bundle import ModelBundle
+from services.contract.window_shape import WindowShape
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.decode import Samples
 from training.evaluate.metrics import count_words, total
@@ -63,7 +64,7 @@ def evaluate_long_form(
 
     Args:
         bundle: the model.
-        config: minutes, beam size, language.
+        config: minutes, beam size, language; the windows of a bundle without a manifest.
         corpus: holds the clips.
         clips: of one split; joined in a seeded order until the length is reached.
         single: the same clips decoded one by one in full context.
@@ -72,7 +73,8 @@ def evaluate_long_form(
     recording = join(corpus, clips, word_times, 60 * config.long_form_minutes)
     model = _load(bundle, config)
     started = time.perf_counter()
-    cuts = {} if config.packs_speech else _at_pauses(recording, config.window_s)
+    shape = bundle.manifest or config
+    cuts = {} if shape.packs_speech else _at_pauses(recording, shape)
     segments = _transcribe(model, recording, config, cuts, word_timestamps=False)
     processing_s = time.perf_counter() - started
     timed = _transcribe(model, recording, config, cuts, word_timestamps=True)
@@ -173,16 +175,10 @@ def _transcribe(
     return list(segments)
 
 
-def _at_pauses(recording: JoinedRecording, window_s: float) -> dict[str, Any]:
+def _at_pauses(recording: JoinedRecording, shape: WindowShape) -> dict[str, Any]:
     """Return faster-whisper's options for hearing each stretch of speech alone, as the worker."""
-    served = schema.VadOptions()
-    speech = VadOptions(
-        threshold=served.threshold,
-        min_speech_duration_ms=served.min_speech_duration_ms,
-        min_silence_duration_ms=served.min_silence_duration_ms,
-        speech_pad_ms=served.speech_pad_ms,
-        max_speech_duration_s=window_s,
-    )
+    served = schema.VadOptions().model_dump()
+    speech = VadOptions(**served, max_speech_duration_s=shape.window_s)
     chunks = get_speech_timestamps(recording.samples, speech)
     edges = [chunk[edge] / SAMPLE_RATE for chunk in chunks for edge in ("start", "end")]
     return {"clip_timestamps": edges, "condition_on_previous_text": False}

@@ -59,7 +59,7 @@ def evaluate(
     _make(out_dir)
     with open_model(model, config.quantization, out_dir) as (bundle, model_sha256):
         measured = _measure(config, bundle, corpus, clips)
-        long_form = _long_form(_with_windows_of(bundle, config), bundle, corpus, clips, measured)
+        long_form = _long_form(config, bundle, corpus, clips, measured)
         report = EvaluationReport(
             model=bundle.id,
             model_sha256=model_sha256,
@@ -132,14 +132,6 @@ def _long_form(
     times = read_word_times(config.word_times) if config.word_times else {}
     single = measured[split, context][1]
     return evaluate_long_form(bundle, config, corpus, clips[split], single, times)
-
-
-def _with_windows_of(bundle: ModelBundle, config: EvaluateConfig) -> EvaluateConfig:
-    if bundle.manifest is None:
-        return config
-    return config.model_copy(
-        update={"window_s": bundle.window_s, "packs_speech": bundle.packs_speech}
-    )
 
 
 def _device(config: EvaluateConfig) -> str:

@@ -222,10 +222,10 @@ def test_manifest_says_what_windows_the_model_was_trained_on(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     plain = read(convert(CONFIG, checkpoint, None, tmp_path / "plain", None))
-    assert (plain.window_s, plain.packs_speech) == (30, True)
+    assert (plain.window_s, plain.window_shape.packs_speech) == (30, True)
     sentences = CONFIG.model_copy(update={"window_s": 10, "packs_speech": False})
     bundle = read(convert(sentences, checkpoint, None, tmp_path / "sentences", None))
-    assert (bundle.window_s, bundle.packs_speech) == (10, False)
+    assert (bundle.window_s, bundle.window_shape.packs_speech) == (10, False)
 
 
 def test_manifest_carries_results_and_short_context_only_with_proof(

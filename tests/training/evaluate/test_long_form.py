@@ -1,5 +1,6 @@
 """Joined clips through faster-whisper: whole, or cut at the pauses as the bundle asks for."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from services.contract.model_bundle import read
 from services.worker.audio import decode
 from tests.tiny_model import SENTENCE
 from tests.training.small_corpus import write_corpus
+from tests.worker.models import edit_manifest
 from training.evaluate import long_form
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.long_form import JoinedRecording, evaluate_long_form
@@ -21,7 +23,9 @@ SPOKEN = ("Det regnar i Uppsala.", "Klockan är kvart över sju.", "Vi ses på t
 
 
 @pytest.mark.parametrize(("packs_speech", "n_heard"), [(True, 1), (False, len(SPOKEN))])
+@pytest.mark.parametrize("has_manifest", [True, False])
 def test_each_stretch_of_speech_is_heard_alone_if_the_bundle_asks_for_it(
+    has_manifest: bool,
     packs_speech: bool,
     n_heard: int,
     speech: Callable[..., Path],
@@ -29,15 +33,21 @@ def test_each_stretch_of_speech_is_heard_alone_if_the_bundle_asks_for_it(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The tiny model says its sentence once to whatever it hears at once."""
+    """The tiny model says its sentence once to whatever it hears at once. What a manifest says goes
+    before the config, which says the opposite here; a checkpoint has only the config."""
     pause = np.zeros(SAMPLE_RATE, np.float32)
     parts = [part for said in SPOKEN for part in (*decode(speech(said), max_duration_s=60), pause)]
     recording = JoinedRecording(np.concatenate(parts), [TimedWord("det", 0.1)], frozenset())
     monkeypatch.setattr(long_form, "join", lambda *_: recording)
     corpus = write_corpus(tmp_path / "corpus", {"test": [("Det.", 1.0, "")]})
+    bundle_dir = shutil.copytree(tiny_bundle_dir, tmp_path / "bundle")
+    edit_manifest(bundle_dir, packs_speech=packs_speech)
+    if not has_manifest:  # a checkpoint's, which config describes
+        (bundle_dir / "manifest.json").unlink()
+    said_by_config = has_manifest != packs_speech
     result = evaluate_long_form(
-        read(tiny_bundle_dir),
-        CONFIG.model_copy(update={"packs_speech": packs_speech}),
+        read(bundle_dir),
+        CONFIG.model_copy(update={"packs_speech": said_by_config}),
         corpus,
         list(corpus.clips("test")),
         [],
