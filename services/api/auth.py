@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 from fastapi import Request, Security
@@ -105,6 +106,7 @@ async def authenticate(request: Request, _: Annotated[object, Security(BEARER)])
     return ring.owner(request.headers.get("authorization"), request.headers.get("host", ""))
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether an address can be reached from this machine only."""
     if host.lower() == "localhost":

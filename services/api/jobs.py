@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from services.api import openapi
@@ -161,4 +161,6 @@ def accepted_response(accepted: Accepted, ignored: list[str]) -> Response:
     headers = {"Location": view.links.self, **openapi.ignored_header(ignored)}
     if not accepted.is_new:
         headers["Idempotency-Replayed"] = "true"
-    return JSONResponse(view.model_dump(mode="json"), status_code=202, headers=headers)
+    return Response(
+        view.model_dump_json(), status_code=202, headers=headers, media_type="application/json"
+    )
