@@ -30,7 +30,7 @@ def main() -> int:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
     logs.configure(settings.log_level)
-    # What is here now stays: a collector that walks over it again and again costs 5 % of an upload.
+    # What is here now stays as long as the process: the collector need not walk over it.
     gc.freeze()
     # The access log is ours (middleware.py): uvicorn's has queries in it.
     config = uvicorn.Config(
