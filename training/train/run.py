@@ -6,11 +6,18 @@ run/
   log.jsonl, tensorboard/     loss, learning rate, speed, dev WER
   checkpoints/checkpoint-N/   resumable states; evaluation.json beside the weights
   final/                      the finished model, as transformers and `convert` read it
+  lock                        held while a process trains there
 """
 
+import contextlib
+import fcntl
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
+from accelerate import PartialState
+
+from services.contract.errors import CheckpointError
 from training.prepare.shards import PreparedCorpus
 from training.train import checkpoints
 from training.train.callbacks import CheckpointCallback, LogCallback
@@ -46,7 +53,8 @@ def train(
     Raises:
         ConfigError: the config differs from the one the run began with.
         QualityError: the result is worse on dev than its start; final/ is written all the same.
-        CheckpointError: the disk is full, or the remote copies cannot be read.
+        CheckpointError: the disk is full, the remote copies cannot be read, or another run is at
+            work there.
     """
     processes = join_processes(config)
     if (run_dir / FINAL).exists():
@@ -54,6 +62,42 @@ def train(
         check_result(run_dir)
         logger.info("already trained: %s", run_dir / FINAL)
         return True
+    with _alone(run_dir) if is_first_process() else contextlib.nullcontext():
+        return _train(model, config, corpus, run_dir, seed, max_time_s, processes)
+
+
+@contextlib.contextmanager
+def _alone(run_dir: Path) -> Iterator[None]:
+    """Keep a second run out: the two would write into each other's checkpoints.
+
+    The lock is not that of `flock`, which data workers would keep for seconds after a kill.
+
+    Raises:
+        CheckpointError: another run is at work there.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with (run_dir / "lock").open("w") as lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:  # POSIX allows either
+            raise CheckpointError(
+                f"another run is at work in {run_dir}; wait until it has ended, or choose another "
+                "work_dir"
+            ) from error
+        except OSError:  # some mounted drives know no locks
+            logger.warning("%s cannot be locked: start no second run there", run_dir)
+        yield
+
+
+def _train(
+    model: ModelConfig,
+    config: TrainConfig,
+    corpus: PreparedCorpus,
+    run_dir: Path,
+    seed: int,
+    max_time_s: float | None,
+    processes: PartialState,
+) -> bool:
     folder = run_dir / "checkpoints"
     stop = StopCallback(max_time_s)
     remote = RemoteCheckpoints(config.remote, config.keep_last) if config.remote else None

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
-import shutil
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -17,14 +18,13 @@ from services.contract.errors import (
     CheckpointError,
     ConfigError,
     DataError,
-    QualityError,
     TokenizerError,
 )
 from tests.training.small_corpus import write_corpus
 from training.convert.checkpoint import check_checkpoint
 from training.prepare.shards import PreparedCorpus
 from training.train import checkpoints
-from training.train.config import LoraConfig, ModelConfig, TrainConfig
+from training.train.config import ModelConfig, TrainConfig
 from training.train.run import train
 
 
@@ -99,29 +99,21 @@ def test_time_limit_stops_with_a_checkpoint(
     assert not (run_dir / "final").exists()
 
 
-def test_run_says_where_it_starts_and_ends_and_each_line_once(
-    tiny_run: TrainConfig,
-    corpus: PreparedCorpus,
-    tiny_checkpoint_dir: Path,
-    run_dir: Path,
-    caplog: pytest.LogCaptureFixture,
-    capsys: pytest.CaptureFixture[str],
+def test_second_run_in_the_same_folder_is_refused(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
 ) -> None:
-    caplog.set_level("INFO", "training")
-    model, config = (
-        ModelConfig(base=str(tiny_checkpoint_dir)),
-        changed(tiny_run, learning_rate=1e-9),
-    )
-    assert not train(model, config, corpus, run_dir, seed=1, max_time_s=0.0)
-    assert train(model, config, corpus, run_dir, seed=1)
-    before, again, after = caplog.messages
-    assert before.startswith("dev WER before training: 1")
-    assert again == f"continuing from {run_dir / 'checkpoints' / 'checkpoint-1'}"
-    assert after.startswith(f"trained: {run_dir / 'final'}, dev WER 1")
-    printed = [line for line in capsys.readouterr().out.splitlines() if "dev_wer" not in line]
-    assert [line.split()[:3] for line in printed] == [
-        ["step", str(step), "loss"] for step in range(1, 9)
-    ]
+    run_dir.mkdir()
+    code = "import fcntl, sys; lock = open(sys.argv[1], 'w'); fcntl.lockf(lock, fcntl.LOCK_EX)"
+    code += "; print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(run_dir / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(CheckpointError, match="another run is at work in"):
+            train(tiny_model, tiny_run, corpus, run_dir, seed=1, max_time_s=0.0)
+        assert not (run_dir / "fingerprint.json").exists()
+        other.communicate()
+    assert not train(tiny_model, tiny_run, corpus, run_dir, seed=1, max_time_s=0.0)
 
 
 def test_finished_run_is_not_trained_again(
@@ -191,55 +183,6 @@ def test_length_may_change_until_the_rate_decays(
         train(tiny_model, changed(tiny_run, max_steps=20), corpus, run_dir, seed=1)
 
 
-def test_fine_tuning_keeps_the_generation_facts_of_its_base(
-    tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
-) -> None:
-    model = ModelConfig(base=str(tiny_checkpoint_dir), freeze_encoder=True)
-    try:
-        train(model, changed(tiny_run, learning_rate=1e-6), corpus, run_dir, seed=1)
-    except QualityError:
-        pass
-    before = json.loads((tiny_checkpoint_dir / "generation_config.json").read_text())
-    after = json.loads((run_dir / "final" / "generation_config.json").read_text())
-    for key in ("alignment_heads", "lang_to_id", "no_timestamps_token_id", "suppress_tokens"):
-        assert after[key] == before[key]
-    assert json.loads((run_dir / "baseline.json").read_text())["step"] == 0
-
-
-def test_adapters_are_merged_into_a_plain_model(
-    tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
-) -> None:
-    model = ModelConfig(base=str(tiny_checkpoint_dir), lora=LoraConfig(rank=2, alpha=4))
-    try:
-        train(model, changed(tiny_run, learning_rate=1e-2), corpus, run_dir, seed=1)
-    except QualityError:
-        pass
-    start = WhisperForConditionalGeneration.from_pretrained(tiny_checkpoint_dir).state_dict()
-    final = WhisperForConditionalGeneration.from_pretrained(run_dir / "final").state_dict()
-    differ = {name for name in start if not torch.equal(start[name], final[name])}
-    assert differ and all(".q_proj." in name or ".v_proj." in name for name in differ)
-
-
-def test_adapters_for_modules_that_are_not_there_are_refused(
-    tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
-) -> None:
-    lora = LoraConfig(target_modules=("q_prj",))
-    model = ModelConfig(base=str(tiny_checkpoint_dir), lora=lora)
-    with pytest.raises(ConfigError, match="target_modules: Whisper has no such modules"):
-        train(model, tiny_run, corpus, run_dir, seed=1)
-
-
-def test_result_worse_than_its_start_is_an_error(
-    tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
-) -> None:
-    run_dir.mkdir()
-    (run_dir / "baseline.json").write_text('{"wer": -1.0}')
-    for _ in range(2):  # a finished run is not trained again, and still no success
-        with pytest.raises(QualityError, match="after training"):
-            train(ModelConfig(base=str(tiny_checkpoint_dir)), tiny_run, corpus, run_dir, seed=1)
-    assert (run_dir / "final" / "model.safetensors").is_file()
-
-
 def test_average_of_the_last_checkpoints_is_tried(
     tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
 ) -> None:
@@ -287,31 +230,3 @@ def test_text_longer_than_the_decoder_is_refused(
     long = write_corpus(tmp_path / "prepared", {"train": clips, "dev": clips})
     with pytest.raises(DataError, match="train-000"):
         train(tiny_model, tiny_run, long, run_dir, seed=1)
-
-
-def test_base_that_could_never_be_converted_is_refused_before_training(
-    tiny_run: TrainConfig,
-    corpus: PreparedCorpus,
-    tiny_checkpoint_dir: Path,
-    tmp_path: Path,
-    run_dir: Path,
-) -> None:
-    base = tmp_path / "base"
-    shutil.copytree(tiny_checkpoint_dir, base)
-    facts = json.loads((base / "generation_config.json").read_text())
-    del facts["alignment_heads"]
-    (base / "generation_config.json").write_text(json.dumps(facts))
-    with pytest.raises(ConfigError, match="model.base: .*alignment heads.*openai's model"):
-        train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
-    weights = base / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(ConfigError, match="model.base: no Whisper checkpoint at"):
-        train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
-
-
-def test_missing_base_model_is_named(
-    tiny_run: TrainConfig, corpus: PreparedCorpus, tmp_path: Path, run_dir: Path
-) -> None:
-    model = ModelConfig(base=str(tmp_path / "nothing"), tokenizer=str(tmp_path / "nothing"))
-    with pytest.raises(Exception, match="nothing"):
-        train(model, tiny_run, corpus, run_dir, seed=1)

@@ -1,0 +1,126 @@
+"""Runs that start from a checkpoint: what they take over, what they refuse, what they say."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import WhisperForConditionalGeneration
+
+from services.contract.errors import ConfigError, QualityError
+from training.prepare.shards import PreparedCorpus
+from training.train.config import LoraConfig, ModelConfig, TrainConfig
+from training.train.run import train
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Tiny models gain nothing from more."""
+    torch.set_num_threads(1)
+
+
+def changed(section: TrainConfig, **values: object) -> TrainConfig:
+    return TrainConfig.model_validate(section.model_dump() | values)
+
+
+def test_run_says_where_it_starts_and_ends_and_each_line_once(
+    tiny_run: TrainConfig,
+    corpus: PreparedCorpus,
+    tiny_checkpoint_dir: Path,
+    run_dir: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level("INFO", "training")
+    model, config = (
+        ModelConfig(base=str(tiny_checkpoint_dir)),
+        changed(tiny_run, learning_rate=1e-9),
+    )
+    assert not train(model, config, corpus, run_dir, seed=1, max_time_s=0.0)
+    assert train(model, config, corpus, run_dir, seed=1)
+    before, again, after = caplog.messages
+    assert before.startswith("dev WER before training: 1")
+    assert again == f"continuing from {run_dir / 'checkpoints' / 'checkpoint-1'}"
+    assert after.startswith(f"trained: {run_dir / 'final'}, dev WER 1")
+    printed = [line for line in capsys.readouterr().out.splitlines() if "dev_wer" not in line]
+    assert [line.split()[:3] for line in printed] == [
+        ["step", str(step), "loss"] for step in range(1, 9)
+    ]
+
+
+def test_fine_tuning_keeps_the_generation_facts_of_its_base(
+    tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
+) -> None:
+    model = ModelConfig(base=str(tiny_checkpoint_dir), freeze_encoder=True)
+    try:
+        train(model, changed(tiny_run, learning_rate=1e-6), corpus, run_dir, seed=1)
+    except QualityError:
+        pass
+    before = json.loads((tiny_checkpoint_dir / "generation_config.json").read_text())
+    after = json.loads((run_dir / "final" / "generation_config.json").read_text())
+    for key in ("alignment_heads", "lang_to_id", "no_timestamps_token_id", "suppress_tokens"):
+        assert after[key] == before[key]
+    assert json.loads((run_dir / "baseline.json").read_text())["step"] == 0
+
+
+def test_adapters_are_merged_into_a_plain_model(
+    tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
+) -> None:
+    model = ModelConfig(base=str(tiny_checkpoint_dir), lora=LoraConfig(rank=2, alpha=4))
+    try:
+        train(model, changed(tiny_run, learning_rate=1e-2), corpus, run_dir, seed=1)
+    except QualityError:
+        pass
+    start = WhisperForConditionalGeneration.from_pretrained(tiny_checkpoint_dir).state_dict()
+    final = WhisperForConditionalGeneration.from_pretrained(run_dir / "final").state_dict()
+    differ = {name for name in start if not torch.equal(start[name], final[name])}
+    assert differ and all(".q_proj." in name or ".v_proj." in name for name in differ)
+
+
+def test_adapters_for_modules_that_are_not_there_are_refused(
+    tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
+) -> None:
+    lora = LoraConfig(target_modules=("q_prj",))
+    model = ModelConfig(base=str(tiny_checkpoint_dir), lora=lora)
+    with pytest.raises(ConfigError, match="target_modules: Whisper has no such modules"):
+        train(model, tiny_run, corpus, run_dir, seed=1)
+
+
+def test_result_worse_than_its_start_is_an_error(
+    tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
+) -> None:
+    run_dir.mkdir()
+    (run_dir / "baseline.json").write_text('{"wer": -1.0}')
+    for _ in range(2):  # a finished run is not trained again, and still no success
+        with pytest.raises(QualityError, match="after training"):
+            train(ModelConfig(base=str(tiny_checkpoint_dir)), tiny_run, corpus, run_dir, seed=1)
+    assert (run_dir / "final" / "model.safetensors").is_file()
+
+
+def test_base_that_could_never_be_converted_is_refused_before_training(
+    tiny_run: TrainConfig,
+    corpus: PreparedCorpus,
+    tiny_checkpoint_dir: Path,
+    tmp_path: Path,
+    run_dir: Path,
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_checkpoint_dir, base)
+    facts = json.loads((base / "generation_config.json").read_text())
+    del facts["alignment_heads"]
+    (base / "generation_config.json").write_text(json.dumps(facts))
+    with pytest.raises(ConfigError, match="model.base: .*alignment heads.*openai's model"):
+        train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
+    weights = base / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ConfigError, match="model.base: no Whisper checkpoint at"):
+        train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
+
+
+def test_missing_base_model_is_named(
+    tiny_run: TrainConfig, corpus: PreparedCorpus, tmp_path: Path, run_dir: Path
+) -> None:
+    model = ModelConfig(base=str(tmp_path / "nothing"), tokenizer=str(tmp_path / "nothing"))
+    with pytest.raises(Exception, match="nothing"):
+        train(model, tiny_run, corpus, run_dir, seed=1)
