@@ -7,6 +7,7 @@ from pathlib import Path
 
 from services.contract.errors import ModelBundleError
 from training.convert.config import Quantization
+from training.storage import machine_fault
 
 _COPIED_FILES = ("generation_config.json", "preprocessor_config.json")
 
@@ -19,7 +20,7 @@ def write_weights(checkpoint: Path, out_dir: Path, quantization: Quantization) -
         out_dir: directory to write, replaced if it exists.
         quantization: type of the stored weights.
     Raises:
-        ModelBundleError: CTranslate2 cannot convert the model.
+        ModelBundleError: CTranslate2 cannot convert the model, or there is no room for it.
     """
     from ctranslate2.converters import TransformersConverter
 
@@ -29,6 +30,8 @@ def write_weights(checkpoint: Path, out_dir: Path, quantization: Quantization) -
         converter = TransformersConverter(str(checkpoint))
         converter.convert(str(out_dir), quantization=quantization, force=True)
     except (OSError, RuntimeError, ValueError, KeyError, NotImplementedError) as error:
+        if isinstance(error, OSError) and (fault := machine_fault(error)):
+            raise ModelBundleError(f"conversion: {out_dir}: {fault}") from error
         raise ModelBundleError(f"conversion: CTranslate2 refuses {checkpoint}: {error}") from error
     for name in _COPIED_FILES:
         shutil.copyfile(checkpoint / name, out_dir / name)
