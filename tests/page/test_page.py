@@ -19,7 +19,7 @@ Speech = Callable[..., Path]
 DONE = "#copy:not([hidden])"
 #: Every control that a screen reader would call just "button" or "edit".
 NAMELESS = """() => [...document.querySelectorAll("button, input, select, textarea, progress, a")]
-    .filter((e) => !e.closest("[hidden]") && !e.hidden)
+    .filter((e) => !e.closest('[hidden], [aria-hidden="true"]') && !e.hidden)
     .filter((e) => !(e.ariaLabel || e.innerText?.trim() || e.textContent?.trim() || e.labels?.length
         || e.getAttribute("aria-labelledby")))
     .map((e) => e.outerHTML)"""
@@ -120,6 +120,8 @@ def test_a_job_can_be_run_again_and_deleted(page: Page, speech: Speech) -> None:
     page.wait_for_selector(DONE)
     page.click("#delete")
     expect(page.locator(".job")).to_have_count(1)
+    # Whoever uses the keyboard or a screen reader must not be thrown back to the top.
+    expect(page.get_by_role("region", name="Transcript", exact=True)).to_be_focused()
 
 
 def test_a_waiting_job_is_shown_and_can_be_canceled(
@@ -137,6 +139,7 @@ def test_a_waiting_job_is_shown_and_can_be_canceled(
         expect(page.locator(".about", has_text="Waiting for a worker")).not_to_have_count(0)
         page.click("#cancel")
         expect(page.locator("#state-text")).to_have_text("Canceled")
+        expect(page.locator("#transcript")).to_be_focused()
     finally:
         os.kill(worker, signal.SIGCONT)
     expect(page.locator(".about", has_text="Waiting")).to_have_count(0)
@@ -170,6 +173,8 @@ def test_it_works_by_keyboard_and_every_control_has_a_name(page: Page, speech: S
     send(page, speech("hej"))
     page.wait_for_selector(DONE)
     assert page.evaluate(NAMELESS) == []
+    named = page.get_by_role("region", name="New transcript").get_by_role("button")
+    expect(named).to_have_text(["Record", "Choose files"])
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
     page.keyboard.press("Enter")

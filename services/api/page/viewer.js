@@ -21,8 +21,9 @@ export function show(record) {
   if (record?.id !== shownId) clear();
   shownId = record?.id ?? null;
   load(record?.job ?? null);
+  // It names the panel, also while it cannot be seen.
+  $("viewer-title").textContent = record?.name ?? "Transcript";
   if (!record) return;
-  $("viewer-title").textContent = record.name;
   $("facts").textContent = record.job ? facts(record) : "";
   showState(record);
   showTools(record);
@@ -64,10 +65,18 @@ function showTools({ job }) {
   $("cancel").hidden = !job || hasEnded(job);
 }
 
+/** A button that goes away takes the focus with it, and the keyboard would start from the top. */
+function keepFocus(button) {
+  if (!button.offsetParent) $("transcript").focus({ preventScroll: true });
+}
+
 /** Connect the buttons; `select` shows another record. */
 export function listen(select) {
   onSeek(playFrom);
-  const button = (id, action) => $(id).addEventListener("click", () => guarded(() => action(jobs.get(shownId))));
+  const button = (id, action) => $(id).addEventListener("click", () => guarded(async () => {
+    await action(jobs.get(shownId));
+    requestAnimationFrame(() => keepFocus($(id)));
+  }));
   button("copy", (record) => copy(record.transcript?.text ?? "", $("copy")));
   button("cancel", ({ id }) => cancelJob(id));
   button("retry", async ({ id }) => {
