@@ -8,7 +8,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
        color: #1b1b1b; background: #fff; }
 table { border-collapse: collapse; margin: 1rem 0; width: 100%; }
 th, td { border-bottom: 1px solid #ccc; padding: .3rem .6rem; text-align: right; }
-th:first-child, td:first-child, td.text { text-align: left; }
+th:first-child, td:first-child, .text { text-align: left; }
 caption { text-align: left; font-weight: 600; }
 figure { margin: 1rem 0; } svg { max-width: 100%; height: auto; }
 .note { color: #555; }
@@ -30,12 +30,18 @@ def page(title: str, parts: Iterable[str]) -> str:
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; every cell is escaped."""
-    lines = [f"<table><caption>{escape(caption)}</caption>", "<thead><tr>"]
-    lines += [f"<th scope='col'>{escape(cell)}</th>" for cell in head]
-    lines.append("</tr></thead><tbody>")
-    for row in rows:
-        lines.append("<tr>" + "".join(map(_cell, row)) + "</tr>")
+    """Return a table; every cell is escaped, and a column's head is set as its cells are."""
+    body = list(rows)
+    first = body[0] if body else head
+    heads = (
+        f"<th scope=col{_kind(cell)}>{escape(name)}</th>"
+        for name, cell in zip(head, first, strict=True)
+    )
+    lines = [f"<table><caption>{escape(caption)}</caption>"]
+    lines.append(f"<thead><tr>{''.join(heads)}</tr></thead><tbody>")
+    for row in body:
+        cells = (f"<td{_kind(cell)}>{escape(cell)}</td>" for cell in row)
+        lines.append(f"<tr>{''.join(cells)}</tr>")
     lines.append("</tbody></table>")
     return "\n".join(lines)
 
@@ -60,6 +66,5 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-def _cell(text: str) -> str:
-    kind = " class=text" if isinstance(text, Text) else ""
-    return f"<td{kind}>{escape(text)}</td>"
+def _kind(cell: str) -> str:
+    return " class=text" if isinstance(cell, Text) else ""

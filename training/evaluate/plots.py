@@ -33,7 +33,7 @@ def grouped_bars(series: Mapping[str, Sequence[Group]], title: str) -> str:
         axes.tick_params(axis="x", labelrotation=60)
     axes.set_ylabel("normalised WER, %")
     axes.set_title(title)
-    axes.legend()
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))  # beside the bars, not on them
     return _svg(figure)
 
 
