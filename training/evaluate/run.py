@@ -80,8 +80,9 @@ _TOOLS = ("ctranslate2", "faster-whisper", "jiwer", "transformers")
 
 def read_utterances(report_dir: Path, split: str, context: Context) -> list[Utterance]:
     """Read what `evaluate` wrote about every clip of a split in a context."""
-    lines = _utterances_file(report_dir, split, context).read_text(encoding="utf-8").splitlines()
-    return [Utterance.model_validate_json(line) for line in lines]
+    # Not splitlines(): a transcript may hold U+2028 or its like, which JSON leaves as they are.
+    with _utterances_file(report_dir, split, context).open(encoding="utf-8") as lines:
+        return [Utterance.model_validate_json(line) for line in lines]
 
 
 def _measure(

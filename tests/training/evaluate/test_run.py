@@ -11,7 +11,8 @@ from tests.training.small_corpus import write_corpus
 from tests.worker.models import babbling_bundle
 from training.evaluate import decode
 from training.evaluate.config import EvaluateConfig
-from training.evaluate.report import EvaluationReport, read_report
+from training.evaluate.metrics import ErrorCounts
+from training.evaluate.report import EvaluationReport, Utterance, read_report
 from training.evaluate.run import evaluate, read_utterances
 from training.prepare.shards import PreparedCorpus
 
@@ -180,3 +181,17 @@ def test_engine_that_fails_while_decoding_is_told_in_one_line(
     monkeypatch.setattr(decoder, "_encode", encode)
     with pytest.raises(ModelBundleError, match="cannot compute with cpu: Library .*; set evaluate"):
         decoder.decode(corpus, corpus.clips("dev"), "full", "decoding")
+
+
+def test_transcript_with_a_line_separator_is_read_again(tmp_path: Path) -> None:
+    said = Utterance(
+        id="a",
+        domain="",
+        duration_s=1.0,
+        reference="Hej.",
+        hypothesis="Hej\u2028då\x85.",
+        words=ErrorCounts(hits=1),
+        ended=True,
+    )
+    (tmp_path / "utterances-dev-full.jsonl").write_text(2 * f"{said.model_dump_json()}\n")
+    assert read_utterances(tmp_path, "dev", "full") == [said, said]
