@@ -4,11 +4,9 @@ Everything happens in a directory beside the target, which appears under its nam
 check has passed.
 """
 
+import contextlib
 import logging
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,6 +33,7 @@ from training.convert.weights import write_weights
 from training.evaluate.report import EvaluationReport
 from training.evaluate.selection import select_clips
 from training.prepare.shards import PreparedCorpus
+from training.scratch import scratch_folder
 
 logger = logging.getLogger(__name__)
 
@@ -154,15 +153,13 @@ def _replace(bundle_dir: Path, out_dir: Path, aside: Path) -> None:
     seal(bundle_dir, out_dir)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _staging(out_dir: Path) -> Iterator[Path]:
     """A directory on the disk of the target, so that the bundle can be renamed into place."""
-    try:
-        out_dir.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".converting-", dir=out_dir.parent))
-    except OSError as error:
-        raise ModelBundleError(f"cannot write {out_dir.parent}: {error.strerror}") from error
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            out_dir.parent.mkdir(parents=True, exist_ok=True)
+            staging = stack.enter_context(scratch_folder(out_dir.parent, ".converting-"))
+        except OSError as error:
+            raise ModelBundleError(f"cannot write {out_dir.parent}: {error.strerror}") from error
         yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)

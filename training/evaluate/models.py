@@ -1,7 +1,6 @@
 """What may be evaluated: a bundle, a transformers checkpoint, a deployed name or a hub id."""
 
 import hashlib
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from services.contract.model_registry import resolve
 from training.convert.checkpoint import check_checkpoint
 from training.convert.config import Quantization
 from training.convert.weights import write_weights
+from training.scratch import scratch_folder
 
 _CHECKPOINT_MARKS = ("model.safetensors", "model.safetensors.index.json")
 
@@ -44,8 +44,8 @@ def open_model(
         yield bundle, file_sha256(bundle.path / "model.bin")
         return
     check_checkpoint(checkpoint)
-    with tempfile.TemporaryDirectory(prefix=".converted-", dir=scratch_dir) as scratch:
-        converted = Path(scratch) / checkpoint.resolve().name
+    with scratch_folder(scratch_dir, ".converted-") as scratch:
+        converted = scratch / checkpoint.resolve().name
         write_weights(checkpoint, converted, quantization)
         yield read(converted, plain_id=model), weights_sha256(checkpoint)
 
