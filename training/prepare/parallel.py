@@ -70,7 +70,7 @@ def workers(n_workers: int) -> Iterator[Workers]:
     Args:
         n_workers: processes; 0 means one per core, 1 means none besides this one.
     """
-    n_workers = n_workers or _n_cores()
+    n_workers = n_workers or n_cores()
     if n_workers == 1:
         yield Workers(None, 1)
         return
@@ -88,7 +88,7 @@ def _tasks(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield task
 
 
-def _n_cores() -> int:
+def n_cores() -> int:
     """Count the cores that this process may use, which in a container are fewer."""
     try:
         return len(os.sched_getaffinity(0))

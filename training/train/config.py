@@ -178,4 +178,5 @@ class TrainConfig(Section):
     them, and a model from random weights chooses its alignment heads by them."""
     keep_last: int = Field(default=2, ge=1)
     data_workers: int = Field(default=0, ge=0)
+    """Processes that make batches ahead, per training process; never more than there are cores."""
     device: Literal["auto", "cpu"] = "auto"

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, Seq2SeqTrainer, Seq2SeqTrainingArguments
 
 from services.contract.errors import CheckpointError
+from training.prepare.parallel import n_cores
 from training.train.batches import BatchDataset, only_item
 from training.train.checkpoints import mark_complete
 from training.train.config import TrainConfig
@@ -165,6 +166,7 @@ def on_one_gpu(arguments: Seq2SeqTrainingArguments) -> Seq2SeqTrainingArguments:
 
 
 def _arguments(config: TrainConfig, out_dir: Path, seed: int) -> Seq2SeqTrainingArguments:
+    data_workers = min(config.data_workers, n_cores())  # any number reads the same batches
     return Seq2SeqTrainingArguments(
         output_dir=str(out_dir),
         max_steps=config.max_steps,
@@ -186,8 +188,8 @@ def _arguments(config: TrainConfig, out_dir: Path, seed: int) -> Seq2SeqTraining
         disable_tqdm=True,
         seed=seed,
         remove_unused_columns=False,
-        dataloader_num_workers=config.data_workers,
-        dataloader_persistent_workers=config.data_workers > 0,
+        dataloader_num_workers=data_workers,
+        dataloader_persistent_workers=data_workers > 0,
         dataloader_pin_memory=not runs_on_cpu(config),
         ddp_find_unused_parameters=False,
     )

@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 from transformers import Seq2SeqTrainingArguments
 
-from training.train.trainer import on_one_gpu
+from training.prepare.parallel import n_cores
+from training.prepare.shards import PreparedCorpus
+from training.train.config import ModelConfig, TrainConfig
+from training.train.setup import prepare_setup
+from training.train.trainer import WhisperTrainer, on_one_gpu
 
 
 def test_batch_is_not_cut_over_several_gpus(
@@ -18,3 +22,12 @@ def test_batch_is_not_cut_over_several_gpus(
     arguments._n_gpu = 4
     assert on_one_gpu(arguments).n_gpu == 1
     assert "torchrun --nproc-per-node 4" in caplog.text
+
+
+def test_data_workers_are_no_more_than_the_cores(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, tmp_path: Path
+) -> None:
+    many = tiny_run.model_copy(update={"data_workers": 999})
+    setup = prepare_setup(tiny_model, many, corpus, seed=1)
+    trainer = WhisperTrainer(setup.trainee, setup.dataset, many, tmp_path, 1)
+    assert trainer.args.dataloader_num_workers == n_cores() < 999
