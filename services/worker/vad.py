@@ -6,6 +6,7 @@ to block. Source: faster_whisper/vad.py, get_speech_timestamps and SileroVADMode
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from faster_whisper.vad import get_vad_model
@@ -60,15 +61,33 @@ class SpeechProbabilities:
         return np.asarray(output, np.float32).reshape(-1)
 
 
+class Bounds(Protocol):
+    """Where speech starts and ends, from one probability after the other; no padding yet."""
+
+    @property
+    def position(self) -> int:
+        """The first sample that was not looked at."""
+
+    @property
+    def current_start(self) -> int | None:
+        """Where the speech began that has not ended yet."""
+
+    def step(self, probability: float) -> list[SpeechChunk]:
+        """Take the next frame's probability; return the speech that ended with it."""
+
+    def finish(self, n_samples: int) -> list[SpeechChunk]:
+        """Return the speech that the end of the recording cut off."""
+
+
 class SpeechDetector:
     """Turns blocks of samples into speech chunks, each as soon as its bounds are certain."""
 
-    def __init__(self, options: VadOptions, *, max_speech_s: float) -> None:
+    def __init__(self, bounds: Bounds, *, pad_ms: int) -> None:
         self._probabilities = SpeechProbabilities()
         self._rest = np.zeros(0, np.float32)
         self._n_samples = 0
-        self._bounds = SpeechBounds(options, max_speech_s=max_speech_s)
-        self._padding = Padding(options.speech_pad_ms * _MILLISECOND)
+        self._bounds = bounds
+        self._padding = Padding(pad_ms * _MILLISECOND)
 
     @property
     def needed_from(self) -> int:
@@ -108,7 +127,7 @@ class SpeechDetector:
 
 
 class SpeechBounds:
-    """Where speech starts and ends, from one probability after the other; no padding yet."""
+    """The bounds that faster-whisper finds."""
 
     def __init__(self, options: VadOptions, *, max_speech_s: float) -> None:
         self._threshold = options.threshold

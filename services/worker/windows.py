@@ -15,7 +15,8 @@ from faster_whisper.vad import SpeechTimestampsMap
 from services.contract.schema import TranscriptionOptions
 from services.contract.window_shape import WindowShape
 from services.worker.audio import SAMPLE_RATE, Samples
-from services.worker.vad import SpeechChunk, SpeechDetector
+from services.worker.sentences import SentenceBounds
+from services.worker.vad import SpeechBounds, SpeechChunk, SpeechDetector
 
 #: Without voice activity detection a window ends at the quietest tenth second of its last sixth.
 _LAST_PARTS = 6
@@ -146,11 +147,7 @@ def cut_windows(
         options: `vad_filter` and `vad` decide what is speech.
         shape: what the model takes.
     """
-    chunker: Chunker = (
-        SpeechDetector(options.vad, max_speech_s=shape.window_s)
-        if options.vad_filter
-        else EverythingChunker(shape.window_s)
-    )
+    chunker = _chunker(options, shape)
     room = int(shape.window_s * SAMPLE_RATE) if shape.packs_speech else 0
     index = 0
     pieces: list[tuple[SpeechChunk, Samples]] = []
@@ -161,6 +158,15 @@ def cut_windows(
         pieces.append((chunk, samples))
     if pieces:
         yield _pack(index, pieces)
+
+
+def _chunker(options: TranscriptionOptions, shape: WindowShape) -> Chunker:
+    if not options.vad_filter:
+        return EverythingChunker(shape.window_s)
+    bounds = SpeechBounds if shape.packs_speech else SentenceBounds
+    return SpeechDetector(
+        bounds(options.vad, max_speech_s=shape.window_s), pad_ms=options.vad.speech_pad_ms
+    )
 
 
 def _speech(blocks: Iterable[Samples], chunker: Chunker) -> Iterator[tuple[SpeechChunk, Samples]]:

@@ -53,8 +53,11 @@ def clips(speech: Speak) -> list[Path]:
 @pytest.fixture(scope="module")
 def joined(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[float]]:
     """All clips with pauses between them, and where each begins, in seconds."""
-    path = tmp_path_factory.mktemp("joined") / "joined.wav"
-    pause = np.zeros(int(PAUSE_S * SAMPLE_RATE), np.float32)
+    return join(clips, PAUSE_S, tmp_path_factory.mktemp("joined") / "joined.wav")
+
+
+def join(clips: list[Path], pause_s: float, path: Path) -> tuple[Path, list[float]]:
+    pause = np.zeros(int(pause_s * SAMPLE_RATE), np.float32)
     parts: list[NDArray[np.float32]] = []
     starts: list[float] = []
     for clip in clips:
@@ -89,6 +92,15 @@ def test_many_sentences_are_understood_as_well_as_single_ones(
 ) -> None:
     single = wer([transcriber.transcribe(clip, SWEDISH).text for clip in clips])
     assert wer([together.text]) <= single + 0.05
+
+
+def test_sentences_that_follow_quickly_are_not_lost(
+    transcriber: Transcriber, clips: list[Path], tmp_path: Path
+) -> None:
+    """espeak-ng ends with a third of a second of silence: less than what ends speech."""
+    single = wer([transcriber.transcribe(clip, SWEDISH).text for clip in clips])
+    quickly, _ = join(clips, 0.0, tmp_path / "quickly.wav")
+    assert wer([transcriber.transcribe(quickly, SWEDISH).text]) <= single + 0.1
 
 
 def test_the_sequential_loop_hears_them_as_well(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.contract.schema import VadOptions
 from services.contract.settings import child_environ
-from services.worker.vad import SpeechDetector
+from services.worker.vad import SpeechBounds, SpeechDetector
 
 Samples = NDArray[np.float32]
 
@@ -28,7 +28,8 @@ OPTIONS = [
 def streamed(
     samples: Samples, options: VadOptions, max_speech_s: float, block: int
 ) -> list[tuple[int, ...]]:
-    detector = SpeechDetector(options, max_speech_s=max_speech_s)
+    bounds = SpeechBounds(options, max_speech_s=max_speech_s)
+    detector = SpeechDetector(bounds, pad_ms=options.speech_pad_ms)
     chunks = []
     for start in range(0, len(samples), block):
         found = detector.feed(samples[start : start + block])
@@ -73,7 +74,7 @@ def test_silence_has_no_chunks() -> None:
 
 
 def test_little_is_remembered_in_a_long_silence(spoken: Samples) -> None:
-    detector = SpeechDetector(VadOptions(), max_speech_s=30)
+    detector = SpeechDetector(SpeechBounds(VadOptions(), max_speech_s=30), pad_ms=400)
     detector.feed(spoken[:80_000])
     detector.feed(np.zeros(20 * 16_000, np.float32))
     assert detector.needed_from > 80_000 + 19 * 16_000
@@ -81,8 +82,7 @@ def test_little_is_remembered_in_a_long_silence(spoken: Samples) -> None:
 
 def test_the_runtime_reports_its_use_to_nobody(tmp_path: Path) -> None:
     """A reporting onnxruntime first writes an identifier of the machine into the home folder."""
-    code = "from services.worker import tasks; from services.worker.vad import SpeechDetector as D;"
-    code += "from services.contract.schema import VadOptions; D(VadOptions(), max_speech_s=30)"
+    code = "from services.worker import tasks, vad; vad.SpeechProbabilities()"
     unset = dict.fromkeys(("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "CI"), "")
     home = child_environ({"HOME": str(tmp_path), **unset})
     subprocess.run([sys.executable, "-c", code], env=home, check=True)

@@ -176,7 +176,10 @@ def _transcribe(
 
 
 def _at_pauses(recording: JoinedRecording, shape: WindowShape) -> dict[str, Any]:
-    """Return faster-whisper's options for hearing each stretch of speech alone, as the worker."""
+    """Return faster-whisper's options for hearing each stretch of speech alone, as the worker.
+
+    The worker also cuts long stretches at shorter pauses than those between clips.
+    """
     served = schema.VadOptions().model_dump()
     speech = VadOptions(**served, max_speech_duration_s=shape.window_s)
     chunks = get_speech_timestamps(recording.samples, speech)
