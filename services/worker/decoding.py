@@ -78,9 +78,9 @@ class WindowTask:
     """Encoder output of an earlier round, shape (context / 2, d_model)."""
     prompt: list[int] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
-    """One for each temperature that was tried."""
+    """One for each temperature that was tried in vain."""
     n_attempts: int = 0
-    """All of them, the one without padding too."""
+    """All of them so far, the one without padding too."""
     future: "Future[Any]" = field(default_factory=Future)
 
     @property
@@ -159,19 +159,21 @@ def run_batch(model: Model, tasks: list[WindowTask]) -> list[WindowTask]:
     again = []
     for row, (task, result) in enumerate(zip(tasks, results, strict=True)):
         attempt = _attempt(model, task, result)
-        task.n_attempts += 1
         is_suspicious = _needs_fallback(attempt, task.options)
         if is_suspicious and task.is_short:
             # The missing padding may be to blame: that is ruled out before any temperature.
+            task.n_attempts += 1
             task.pad()
             again.append(task)
             continue
-        task.attempts.append(attempt)
         if is_suspicious and _has_next(task):
+            task.n_attempts += 1
+            task.attempts.append(attempt)
             task.encoded = rows_of(encoded, [row])[0]
             again.append(task)
         else:
-            task.future.set_result(_finish(model, task, encoded, row))
+            # May fail, and then begins again: the attempt is not on record before it is over.
+            task.future.set_result(_finish(model, task, attempt, encoded, row))
     return again
 
 
@@ -249,22 +251,24 @@ def _is_silence(attempt: Attempt, options: TranscriptionOptions) -> bool:
 
 
 def _has_next(task: WindowTask) -> bool:
-    return len(task.attempts) < len(ladder(task.options))
+    return len(task.attempts) + 1 < len(ladder(task.options))
 
 
-def _finish(model: Model, task: WindowTask, encoded: ctranslate2.StorageView, row: int) -> Decoded:
-    is_suspicious = _needs_fallback(task.attempts[-1], task.options)
-    best = _best(task) if is_suspicious else task.attempts[-1]
+def _finish(
+    model: Model, task: WindowTask, last: Attempt, encoded: ctranslate2.StorageView, row: int
+) -> Decoded:
+    is_suspicious = _needs_fallback(last, task.options)
+    best = _best([*task.attempts, last], task.options) if is_suspicious else last
     segments: list[RawSegment] = []
     if not _is_silence(best, task.options):
         tokenizer = model.tokenizer(task.language, task.options.task)
         segments = split_segments(tokenizer, best.tokens, task.n_frames / FRAMES_PER_SECOND)
         if task.options.word_timestamps:
             add_words(model, tokenizer, segments, rows_of(encoded, [row]), task.n_frames)
-    return Decoded(segments, best, task.n_attempts, is_suspicious)
+    return Decoded(segments, best, task.n_attempts + 1, is_suspicious)
 
 
-def _best(task: WindowTask) -> Attempt:
+def _best(attempts: list[Attempt], options: TranscriptionOptions) -> Attempt:
     """Choose when every temperature was suspicious: the likeliest that does not repeat itself."""
-    calm = [attempt for attempt in task.attempts if not _repeats(attempt, task.options)]
-    return max(calm or task.attempts, key=lambda attempt: attempt.avg_logprob)
+    calm = [attempt for attempt in attempts if not _repeats(attempt, options)]
+    return max(calm or attempts, key=lambda attempt: attempt.avg_logprob)

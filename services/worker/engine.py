@@ -127,7 +127,8 @@ class Engine:
             if batch is None:
                 return
             key, n_windows = batch[0].key, len(batch)
-            predicted_s = self._costs.predict(key.context, n_windows)
+            with self._changed:  # another thread may be adding to the costs
+                predicted_s = self._costs.predict(key.context, n_windows)
             self._running[index] = _Running(time.monotonic(), predicted_s)
             again = self._settle(batch)
             seconds = time.monotonic() - self._running.pop(index).since
@@ -178,7 +179,7 @@ class Engine:
         """
         try:
             return run_batch(self.model, batch)
-        except (RuntimeError, ValueError, SttError) as error:
+        except Exception as error:  # the outermost frame of a thread that all jobs depend on
             left = [task for task in batch if not task.future.done()]
             if len(batch) == 1:
                 logger.warning("a window failed", extra={"job_id": batch[0].job}, exc_info=error)

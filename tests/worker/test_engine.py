@@ -1,7 +1,6 @@
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.contract.errors import GpuMemoryError, TranscriptionError
+from services.contract import model_bundle
+from services.contract.errors import TranscriptionError
 from services.contract.schema import Lane, TranscriptionOptions
 from services.worker import engine as engine_module
 from services.worker.audio import SAMPLE_RATE
 from services.worker.cost_model import CostModel
 from services.worker.decoding import Decoded, WindowTask, build_prompt
 from services.worker.engine import Engine, EngineLimits
+from services.worker.model_loader import load
 
 Samples = NDArray[np.float32]
 CALM = TranscriptionOptions(
@@ -121,8 +122,8 @@ def test_the_likeliest_attempt_is_kept_when_all_are_suspicious(
     impossible = CALM.model_copy(update={"log_prob_threshold": 0.0})
     waiting = task(babbling_engine, spoken[: 2 * SAMPLE_RATE], impossible)
     (decoded,) = run(babbling_engine, [waiting])
-    assert len(waiting.attempts) == 6
-    assert decoded.attempt.avg_logprob == max(a.avg_logprob for a in waiting.attempts)
+    assert len(waiting.attempts) == 5, "all but the last, which ended it"
+    assert decoded.attempt.avg_logprob >= max(a.avg_logprob for a in waiting.attempts)
 
 
 def test_another_temperature_does_not_encode_again(
@@ -189,49 +190,6 @@ def test_no_batch_is_predicted_to_exceed_the_budget(
     assert [engine._fits(key, n) for n in (1, 2, 3, 4, 5)] == [True, True, True, False, False]
 
 
-class Breaking:
-    """A CTranslate2 model that fails on loud windows."""
-
-    def __init__(self, whisper: Any, error: Exception) -> None:
-        self._whisper = whisper
-        self._error = error
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._whisper, name)
-
-    def encode(self, features: Any) -> Any:
-        if np.array(features).max() > 2.5:
-            raise self._error
-        return self._whisper.encode(features)
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (RuntimeError("CUDA failed with error out of memory"), GpuMemoryError),
-        (RuntimeError("something else"), TranscriptionError),
-    ],
-)
-def test_a_window_that_fails_does_not_harm_its_neighbours(
-    error: Exception,
-    expected: type[Exception],
-    engine: Engine,
-    spoken: Samples,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(engine.model, "whisper", Breaking(engine.model.whisper, error))
-    clip = spoken[: 2 * SAMPLE_RATE]
-    bad = task(engine, clip)
-    bad.features = bad.features + 9
-    tasks = [task(engine, clip), bad, task(engine, clip)]
-    with engine.preparing():
-        for each in tasks:
-            engine.submit(each)
-    wait([each.future for each in tasks], 60)
-    assert tasks[0].future.result().segments and tasks[2].future.result().segments
-    assert isinstance(bad.future.exception(), expected)
-
-
 def test_a_batch_that_never_ends_is_noticed(
     engine: Engine, spoken: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,9 +218,6 @@ def test_a_batch_that_never_ends_is_noticed(
 def test_a_closed_engine_takes_nothing(
     settings: Any, short_bundle_dir: Path, spoken: Samples
 ) -> None:
-    from services.contract import model_bundle
-    from services.worker.model_loader import load
-
     model, costs = load(model_bundle.read(short_bundle_dir), settings)
     engine = Engine(model, EngineLimits(8, 1.0), costs)
     late = task(engine, spoken[: 2 * SAMPLE_RATE])
