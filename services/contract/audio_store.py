@@ -22,7 +22,6 @@ from services.contract.errors import AudioStoreError, SettingsError
 from services.contract.recording_files import (
     GONE,
     BucketFile,
-    FolderSync,
     LocalFile,
     StagedFile,
     abort_old_uploads,
@@ -114,7 +113,6 @@ class AudioStore:
         if not self._root:
             raise SettingsError("STT_AUDIO_STORE_URL names no folder or bucket")
         self._is_local = isinstance(self._fs, LocalFileSystem)
-        self._sync_folder = FolderSync(Path(self._root))
         if self._is_local:
             with store_errors(is_writing=True):
                 Path(self._root).mkdir(parents=True, exist_ok=True)
@@ -124,7 +122,7 @@ class AudioStore:
         path = self._path(key)
         with store_errors(is_writing=True):
             if self._is_local:
-                return RecordingWriter(LocalFile(Path(path), self._sync_folder))
+                return RecordingWriter(LocalFile(Path(path)))
             if "s3" in self._protocols():
                 return RecordingWriter(BucketFile(self._fs, path))
             return RecordingWriter(StagedFile(self._fs, path))

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -53,45 +52,12 @@ def part_name(path: str) -> str:
     return f"{folder}/.{key}.part"
 
 
-class FolderSync:
-    """Makes new names in a folder durable, for many writers at once.
-
-    Whoever comes while a sync is running shares the next one with all others that wait: databases
-    call it group commit.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        """Name the folder."""
-        self._folder = folder
-        self._lock = threading.Lock()
-        self._n_begun = 0
-        self._last_done = 0
-
-    def __call__(self) -> None:
-        """Return once all names that are in the folder now are on the disk."""
-        before = self._n_begun
-        with self._lock:
-            if self._last_done > before:  # it began after this call, and has ended well
-                return
-            self._n_begun += 1
-            self._sync()
-            self._last_done = self._n_begun
-
-    def _sync(self) -> None:
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
 class LocalFile:
     """A temporary file that is synced and renamed, in the folder where it will stay."""
 
-    def __init__(self, path: Path, sync_folder: FolderSync) -> None:
+    def __init__(self, path: Path) -> None:
         """Create the temporary file, readable by this user alone."""
         self._path = path
-        self._sync_folder = sync_folder
         self._part = Path(part_name(str(path)))
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
         self._file = os.fdopen(os.open(self._part, flags, 0o600), "wb")
@@ -106,7 +72,11 @@ class LocalFile:
         os.fsync(self._file.fileno())
         self._file.close()
         os.replace(self._part, self._path)
-        self._sync_folder()
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def abort(self) -> None:
         """Remove the temporary file, even if what is buffered no longer fits on the disk."""
