@@ -2,10 +2,11 @@
 
     python -m benchmarks.uploads [--seconds 5] [--clients 8] [--megabytes 1024]
 
-Both run as one process each, one after the other in rounds, fed by the same raw-socket clients with
+All run as one process each, one after the other in rounds, fed by the same raw-socket clients with
 the same multipart bodies (WAV of several lengths). The bare route streams the body to a file and
 syncs it; the API also checks, parses, hashes, looks at the header, records the job and queues it.
-Before that, one large upload shows what it adds to the API's memory.
+Between them stands a route that is nothing but the libraries (library_upload.py): the limit for
+whatever is built on them. Before that, one large upload shows what it adds to the API's memory.
 """
 
 import argparse
@@ -17,8 +18,9 @@ import tempfile
 import threading
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.processes import Server, api_server, multipart, request_head, require_success
@@ -29,18 +31,19 @@ LENGTHS_S = (5.0, 60.0, 600.0)
 TARGET_SHARE = 0.5
 TARGET_MEMORY_MB = 50
 BARE = "benchmarks.bare_upload:app"
+LIBRARIES = "benchmarks.library_upload:app"
 
 
 def main() -> int:
     """Measure and print; exit code 1 if a target is missed."""
     options = arguments()
-    with tempfile.TemporaryDirectory() as folder, servers(Path(folder)) as (bare, api):
+    with tempfile.TemporaryDirectory() as folder, servers(Path(folder)) as routes:
         # First, while the API's memory has not grown from anything else.
-        grown_mb = memory_growth(api, options.megabytes)
+        grown_mb = memory_growth(routes["api"].server, options.megabytes)
         print(f"uploads per second, {options.clients} clients, median of {ROUNDS} rounds:")
-        print("  recording       body    bare     API   share")
-        shares = [compare(bare, api, length, options) for length in LENGTHS_S]
-    print(f"target: at least {TARGET_SHARE:.0%}")
+        print("  recording       body    bare  libraries     API   API/bare  libraries/bare")
+        shares = [compare(routes, length, options) for length in LENGTHS_S]
+    print(f"target for API/bare: at least {TARGET_SHARE:.0%}")
     print(
         f"a {options.megabytes} MB upload adds {grown_mb:.0f} MB to the API's memory, "
         f"target at most {TARGET_MEMORY_MB} MB"
@@ -48,18 +51,29 @@ def main() -> int:
     return 0 if min(shares) >= TARGET_SHARE and grown_mb <= TARGET_MEMORY_MB else 1
 
 
-def compare(bare: Server, api: Server, length_s: float, options: argparse.Namespace) -> float:
-    """Measure both in turn with recordings of one length; print and return the API's share."""
+@dataclass(frozen=True)
+class Route:
+    """Where one of the compared routes takes uploads."""
+
+    server: Server
+    path: str
+
+
+def compare(routes: Mapping[str, Route], length_s: float, options: argparse.Namespace) -> float:
+    """Measure all in turn with recordings of one length; print and return the API's share."""
     body = multipart(wav(length_s))
-    rates: dict[str, list[float]] = {"bare": [], "api": []}
+    rates: dict[str, list[float]] = {name: [] for name in routes}
     for _ in range(ROUNDS):
-        for name, port, path in (("bare", bare.port, "/upload"), ("api", api.port, "/v1/jobs")):
-            rates[name].append(rate(port, path, body, options.clients, options.seconds))
-    bare_rate, api_rate = (statistics.median(rates[name]) for name in ("bare", "api"))
-    share = api_rate / bare_rate
-    size = f"{len(body) / 1e6:7.2f} MB"
+        for name, route in routes.items():
+            port = route.server.port
+            rates[name].append(rate(port, route.path, body, options.clients, options.seconds))
+    median = {name: statistics.median(found) for name, found in rates.items()}
+    share = median["api"] / median["bare"]
     print(
-        f"  {length_s:7.0f} s  {size}  {bare_rate:6.0f}  {api_rate:6.0f}  {share:6.0%}", flush=True
+        f"  {length_s:7.0f} s  {len(body) / 1e6:7.2f} MB  {median['bare']:6.0f}  "
+        f"{median['libraries']:9.0f}  {median['api']:6.0f}  {share:9.0%}  "
+        f"{median['libraries'] / median['bare']:14.0%}",
+        flush=True,
     )
     return share
 
@@ -74,24 +88,44 @@ def arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def servers(folder: Path) -> Iterator[tuple[Server, Server]]:
-    """Run Redis, the bare route and the API."""
+def servers(folder: Path) -> Iterator[dict[str, Route]]:
+    """Run Redis, the two routes to compare with, and the API."""
     redis = RedisServer(folder)
     redis.start()
-    (folder / "bare").mkdir()
-    port = free_port()
-    bare_command = [sys.executable, "-m", "uvicorn", BARE, "--port", str(port)]
-    bare_command += ["--no-access-log", "--log-level", "error"]
-    bare = Server(bare_command, {"BARE_UPLOAD_DIR": str(folder / "bare")}, port)
+    bare = route_server(BARE, BARE_UPLOAD_DIR=made(folder / "bare"))
+    libraries = route_server(
+        LIBRARIES,
+        LIBRARY_UPLOAD_DIR=made(folder / "libraries"),
+        LIBRARY_UPLOAD_REDIS_URL=redis.url,
+    )
+    # The libraries' jobs wait in a queue of their own.
     api = api_server(folder, redis.url, STT_QUEUE_LIMIT="10000000")
     try:
         bare.wait("/")
+        libraries.wait("/")
         api.wait("/healthz")
-        yield bare, api
+        yield {
+            "bare": Route(bare, "/upload"),
+            "libraries": Route(libraries, "/upload"),
+            "api": Route(api, "/v1/jobs"),
+        }
     finally:
-        bare.stop()
-        api.stop()
+        for server in (bare, libraries, api):
+            server.stop()
         redis.stop()
+
+
+def route_server(application: str, **environ: str) -> Server:
+    """Serve an application as the API is served: one process of uvicorn."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", application, "--port", str(port)]
+    return Server([*command, "--no-access-log", "--log-level", "error"], environ, port)
+
+
+def made(folder: Path) -> str:
+    """Make a folder and return its path."""
+    folder.mkdir()
+    return str(folder)
 
 
 def wav(seconds: float) -> bytes:
