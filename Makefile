@@ -32,7 +32,7 @@ test: setup
 	$(PYTEST) -m 'not slow and not browser and not containers and not gpu'
 
 test-all: setup
-	bash tests/system_packages.sh espeak-ng wswedish chromium
+	bash tests/system_packages.sh espeak-ng wswedish ffmpeg chromium
 	$(PYTEST) -m 'not containers and not gpu'
 	$(BIN)/pytest -q -m 'containers and not gpu'
 

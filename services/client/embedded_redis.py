@@ -8,7 +8,9 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,6 +77,8 @@ def plan(data_dir: Path, environ: dict[str, str], lock: int) -> ChildPlan:
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if socket.parent.stat().st_uid != os.getuid():
         raise ServiceError(f"{socket.parent} belongs to somebody else; choose a shorter --data-dir")
+    server = find_server()
+    refuse_newer_files(folder, server)
     options = {
         "port": "0",
         "unixsocket": str(socket),
@@ -86,10 +90,29 @@ def plan(data_dir: Path, environ: dict[str, str], lock: int) -> ChildPlan:
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
     }
-    command = [find_server()]
+    command = [server]
     for name, value in options.items():
         command += [f"--{name}", value]
     return ChildPlan("redis", command, environ, data_dir / "logs" / "redis.log", (lock,))
+
+
+def refuse_newer_files(folder: Path, server: str) -> None:
+    """Refuse a Redis that would overlook what a newer one has written, and begin empty.
+
+    Since version 7 the append-only file is a folder of several, which no earlier version reads.
+
+    Raises:
+        ServiceError: the server is too old for the folder.
+    """
+    if not (folder / "appendonlydir").is_dir():
+        return
+    said = subprocess.run([server, "--version"], capture_output=True, text=True, check=False).stdout
+    version = re.search(r"v=(\d+)[.\d]*", said)
+    if version is not None and int(version[1]) < 7:
+        raise ServiceError(
+            f"The jobs in {folder} were written by Redis 7 or later, and {server} is of version "
+            f"{version[0][2:]}, which cannot read them: install a newer redis-server"
+        )
 
 
 def answers(address: str) -> bool:

@@ -44,6 +44,16 @@ def test_the_wheel_serves_where_no_server_is_installed(monkeypatch: pytest.Monke
         embedded_redis.find_server()
 
 
+def test_a_redis_too_old_for_the_folder_is_refused_before_it_begins_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: which(name) if "/" in name else None)
+    (tmp_path / "redis" / "appendonlydir").mkdir(parents=True)
+    with pytest.raises(ServiceError, match=r"Redis 7 or later, and .*redis-server is of version 6"):
+        embedded_redis.plan(tmp_path, {}, 0)
+
+
 def test_a_data_folder_has_one_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_redis, "LOCK_TIMEOUT_S", 0.1)
     with embedded_redis.locked(tmp_path):
