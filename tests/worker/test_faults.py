@@ -78,8 +78,8 @@ def test_sigterm_gives_jobs_back_without_a_retry(
 def test_a_restarted_redis_loses_nothing(
     stack: Stack, redis_server: RedisServer, recording: Callable[[float], Samples]
 ) -> None:
-    # Seconds of work for each job: on a loaded machine the first may not end before the last begins.
-    stack.start_worker(seconds_per_call=1.0)
+    # Long enough that none has ended before the last begins, on a loaded machine too.
+    stack.start_worker(seconds_per_call=0.5)
     jobs = [stack.send(recording(80)) for _ in range(12)]
     stack.wait_for(jobs, JobStatus.PROCESSING, timeout_s=90)
     time.sleep(1.1)  # what is older than a second is on disk: appendfsync everysec
