@@ -1,6 +1,8 @@
 """Stops a run in time: on SIGTERM, SIGINT or when its time is up, after a checkpoint."""
 
+import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,3 +76,16 @@ class StopCallback(TrainerCallback):
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signalled = True
         signal.signal(number, signal.SIG_DFL)
+
+
+def stop_with_trainer(worker: int) -> None:
+    """Let a data worker end on SIGTERM from its trainer only; to be called in the worker."""
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_wait_for_trainer, daemon=True).start()
+
+
+def _wait_for_trainer() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Seq2SeqTrainer, Seq2SeqTrainingArguments
 
 from services.contract.errors import CheckpointError
@@ -18,6 +19,7 @@ from training.train.checkpoints import mark_complete
 from training.train.config import TrainConfig
 from training.train.schedule import learning_rate_factor
 from training.train.setup import runs_on_cpu
+from training.train.stopping import stop_with_trainer
 from training.train.trainee import Trainee
 
 logger = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ class WhisperTrainer(Seq2SeqTrainer):
         self, trainee: Trainee, dataset: BatchDataset, config: TrainConfig, out_dir: Path, seed: int
     ) -> None:
         self._config = config
+        self._dataset = dataset
         self._losses: dict[str, Tensor] = {}
         self._n_losses = 0
         self.n_windows = 0
@@ -62,6 +65,25 @@ class WhisperTrainer(Seq2SeqTrainer):
                 scheduled, lambda step: learning_rate_factor(step, self._config)
             )
         return self.lr_scheduler
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Read the plan in order, with data workers that leave stopping to their trainer.
+
+        Slurm, systemd and `timeout` signal them too, and one that dies takes the run along before
+        it has a checkpoint.
+        """
+        n_workers = min(self._config.data_workers, n_cores())  # any number reads the same batches
+        loader: DataLoader[Any] = self.accelerator.prepare(
+            DataLoader(
+                self._dataset,
+                collate_fn=only_item,
+                num_workers=n_workers,
+                persistent_workers=n_workers > 0,
+                pin_memory=not runs_on_cpu(self._config),
+                worker_init_fn=stop_with_trainer,
+            )
+        )
+        return loader
 
     def compute_loss(
         self,
@@ -166,7 +188,6 @@ def on_one_gpu(arguments: Seq2SeqTrainingArguments) -> Seq2SeqTrainingArguments:
 
 
 def _arguments(config: TrainConfig, out_dir: Path, seed: int) -> Seq2SeqTrainingArguments:
-    data_workers = min(config.data_workers, n_cores())  # any number reads the same batches
     return Seq2SeqTrainingArguments(
         output_dir=str(out_dir),
         max_steps=config.max_steps,
@@ -176,7 +197,6 @@ def _arguments(config: TrainConfig, out_dir: Path, seed: int) -> Seq2SeqTraining
         max_grad_norm=config.max_grad_norm,
         per_device_train_batch_size=1,  # an item of the data set is a batch
         gradient_accumulation_steps=config.gradient_accumulation_steps,
-        train_sampling_strategy="sequential",
         bf16=config.precision == "bf16",
         fp16=config.precision == "fp16",
         use_cpu=runs_on_cpu(config),
@@ -188,8 +208,5 @@ def _arguments(config: TrainConfig, out_dir: Path, seed: int) -> Seq2SeqTraining
         disable_tqdm=True,
         seed=seed,
         remove_unused_columns=False,
-        dataloader_num_workers=data_workers,
-        dataloader_persistent_workers=data_workers > 0,
-        dataloader_pin_memory=not runs_on_cpu(config),
         ddp_find_unused_parameters=False,
     )

@@ -1,16 +1,22 @@
 """kill -9 at random moments: the run ends with the weights of one that nobody disturbed."""
 
 import hashlib
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from tests.waiting import wait_until
 from training.prepare.shards import PreparedCorpus
+from training.time_limit import EXIT_RESUMABLE
+from training.train import checkpoints
 from training.train.config import ModelConfig, TrainConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -27,15 +33,19 @@ def final_weights(work_dir: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_killed_run_ends_with_the_same_weights(
+@pytest.fixture
+def config_file(
     tmp_path: Path, tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus
-) -> None:
-    config_file = tmp_path / "c.yaml"
+) -> Path:
     run = tiny_run.model_copy(update={"max_steps": 40, "save_every_steps": 2})
-    content = {"name": "t", "work_dir": str(tmp_path / "whole"), "prepared": corpus.url}
+    content: dict[str, Any] = {"name": "t", "work_dir": str(tmp_path), "prepared": corpus.url}
     content |= {"model": tiny_model.model_dump(mode="json"), "train": run.model_dump(mode="json")}
-    config_file.write_text(yaml.safe_dump(content))
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
 
+
+def test_killed_run_ends_with_the_same_weights(tmp_path: Path, config_file: Path) -> None:
     began = time.monotonic()
     subprocess.run(command(config_file, tmp_path / "whole"), check=True)
     whole_s = time.monotonic() - began
@@ -49,3 +59,21 @@ def test_killed_run_ends_with_the_same_weights(
             process.wait()
     subprocess.run(command(config_file, tmp_path / "killed"), check=True)
     assert final_weights(tmp_path / "killed") == final_weights(tmp_path / "whole")
+
+
+def test_sigterm_to_data_workers_too_ends_with_a_checkpoint(
+    tmp_path: Path, config_file: Path
+) -> None:
+    with_workers = [*command(config_file, tmp_path / "run"), "--set", "train.data_workers=2"]
+    with subprocess.Popen(with_workers, start_new_session=True) as process:
+        folder = tmp_path / "run" / "run" / "checkpoints"
+        wait_until(
+            lambda: bool(checkpoints.complete_checkpoints(folder)),
+            timeout_s=60,
+            what="the first checkpoint",
+        )
+        os.killpg(process.pid, signal.SIGTERM)  # as Slurm, systemd and `timeout` do
+        assert process.wait(timeout=60) == EXIT_RESUMABLE
+    subprocess.run(with_workers, check=True, timeout=120)
+    subprocess.run(command(config_file, tmp_path / "whole"), check=True)
+    assert final_weights(tmp_path / "run") == final_weights(tmp_path / "whole")

@@ -30,4 +30,4 @@ def test_data_workers_are_no_more_than_the_cores(
     many = tiny_run.model_copy(update={"data_workers": 999})
     setup = prepare_setup(tiny_model, many, corpus, seed=1)
     trainer = WhisperTrainer(setup.trainee, setup.dataset, many, tmp_path, 1)
-    assert trainer.args.dataloader_num_workers == n_cores() < 999
+    assert trainer.get_train_dataloader().num_workers == n_cores() < 999
