@@ -26,13 +26,13 @@ N_TIMESTAMPS = 1501  # 0.00 to 30.00 s in steps of 0.02 s
 
 
 def load_tokenizer(source: str) -> WhisperTokenizer:
-    """Load a tokenizer from a folder or the hub.
+    """Load a tokenizer from a folder, its tokenizer.json or the hub.
 
     Raises:
         TokenizerError: nothing there is a Whisper tokenizer.
     """
     try:
-        if not Path(source).is_dir():
+        if not Path(source).exists():
             # One question: transformers asks for file after file, which takes minutes offline.
             hf_hub_download(source, "tokenizer_config.json")
         tokenizer: WhisperTokenizer = WhisperTokenizer.from_pretrained(source)

@@ -30,6 +30,10 @@ def test_bundled_tokenizer_has_whispers_ids() -> None:
     assert tokenizer.encode("Hej på dig", add_special_tokens=False) == [5205, 73, 4170, 2528]
 
 
+def test_file_of_a_tokenizer_will_do() -> None:
+    assert len(load_tokenizer(str(demo_directory() / "tokenizer.json"))) == 51865
+
+
 def test_saved_tokenizer_is_compact_and_the_same(tmp_path: Path) -> None:
     tokenizer = load_tokenizer(str(demo_directory()))
     save_tokenizer(tokenizer, tmp_path)
