@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated
 
-from fastapi import Request, Security
-from fastapi.security import HTTPBearer
+from fastapi import Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 
 from services.contract.errors import InvalidApiKeyError, InvalidRequestError, SettingsError
 from services.contract.settings import ApiSettings
@@ -94,16 +94,19 @@ class KeyRing:
         return found[0]
 
 
-#: Says in /openapi.json where a key goes; the check is ours.
-BEARER = HTTPBearer(
-    scheme_name="key", description="Needed where the service has keys.", auto_error=False
-)
+class Authentication(SecurityBase):
+    """The dependency that names a request's owner and reads no body.
 
+    As a SecurityBase it also says in /openapi.json where a key goes.
+    """
 
-async def authenticate(request: Request, _: Annotated[object, Security(BEARER)]) -> str:
-    """Return the owner of a request; a FastAPI dependency that reads no body."""
-    ring: KeyRing = request.app.state.service.keys
-    return ring.owner(request.headers.get("authorization"), request.headers.get("host", ""))
+    model = HTTPBearer(description="Needed where the service has keys.")
+    scheme_name = "key"
+
+    async def __call__(self, request: Request) -> str:
+        """Return the owner of a request. Raises as `KeyRing.owner`."""
+        ring: KeyRing = request.app.state.service.keys
+        return ring.owner(request.headers.get("authorization"), request.headers.get("host", ""))
 
 
 @lru_cache(maxsize=64)

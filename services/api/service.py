@@ -5,7 +5,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from services.api.auth import KeyRing, authenticate
+from services.api.auth import Authentication, KeyRing
 from services.api.limits import Limits
 from services.api.metrics import Metrics
 from services.api.probe import Probe
@@ -41,4 +41,4 @@ async def service_of(request: Request) -> Service:
 
 
 Parts = Annotated[Service, Depends(service_of)]
-Owner = Annotated[str, Depends(authenticate)]
+Owner = Annotated[str, Depends(Authentication())]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import WhisperForConditionalGeneration
 
-from services.contract.errors import ConfigError, QualityError
+from services.contract.errors import ConfigError, QualityError, TokenizerError
 from training.prepare.shards import PreparedCorpus
 from training.train.config import LoraConfig, ModelConfig, TrainConfig
 from training.train.run import train
@@ -122,5 +122,5 @@ def test_missing_base_model_is_named(
     tiny_run: TrainConfig, corpus: PreparedCorpus, tmp_path: Path, run_dir: Path
 ) -> None:
     model = ModelConfig(base=str(tmp_path / "nothing"), tokenizer=str(tmp_path / "nothing"))
-    with pytest.raises(Exception, match="nothing"):
+    with pytest.raises(TokenizerError, match="no Whisper tokenizer at .*nothing"):
         train(model, tiny_run, corpus, run_dir, seed=1)
