@@ -46,7 +46,7 @@ def look(data_dir: Path, model: str | None) -> Iterator[Finding]:
         changes["STT_MODEL"] = model
     settings = load(ClientSettings, child_environ(changes))
     if "STT_REDIS_URL" in changes and not embedded_redis.socket_path(data_dir).exists():
-        yield _embedded_redis()
+        yield _embedded_redis(data_dir)
     else:
         yield from check_redis(settings.redis_url)
     yield from check_store(settings)
@@ -55,9 +55,10 @@ def look(data_dir: Path, model: str | None) -> Iterator[Finding]:
     yield _api(settings.base_url)
 
 
-def _embedded_redis() -> Finding:
+def _embedded_redis(data_dir: Path) -> Finding:
     try:
-        return good("Redis", f"not running; `up` will start {embedded_redis.find_server()}")
+        server = embedded_redis.server_for(data_dir)
+        return good("Redis", f"not running; `up` will start {server}")
     except SttError as error:
         return bad("Redis", error.message)
 

@@ -77,8 +77,6 @@ def plan(data_dir: Path, environ: dict[str, str], lock: int) -> ChildPlan:
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if socket.parent.stat().st_uid != os.getuid():
         raise ServiceError(f"{socket.parent} belongs to somebody else; choose a shorter --data-dir")
-    server = find_server()
-    refuse_newer_files(folder, server)
     options = {
         "port": "0",
         "unixsocket": str(socket),
@@ -90,22 +88,24 @@ def plan(data_dir: Path, environ: dict[str, str], lock: int) -> ChildPlan:
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
     }
-    command = [server]
+    command = [server_for(data_dir)]
     for name, value in options.items():
         command += [f"--{name}", value]
     return ChildPlan("redis", command, environ, data_dir / "logs" / "redis.log", (lock,))
 
 
-def refuse_newer_files(folder: Path, server: str) -> None:
-    """Refuse a Redis that would overlook what a newer one has written, and begin empty.
+def server_for(data_dir: Path) -> str:
+    """Return the redis-server for a data folder.
 
-    Since version 7 the append-only file is a folder of several, which no earlier version reads.
+    One before version 7 would overlook what a newer one has written there, and begin empty: since
+    then the append-only file is a folder of several.
 
     Raises:
-        ServiceError: the server is too old for the folder.
+        ServiceError: there is none, or it is too old for the folder.
     """
+    server, folder = find_server(), data_dir.resolve() / "redis"
     if not (folder / "appendonlydir").is_dir():
-        return
+        return server
     said = subprocess.run([server, "--version"], capture_output=True, text=True, check=False).stdout
     version = re.search(r"v=(\d+)[.\d]*", said)
     if version is not None and int(version[1]) < 7:
@@ -113,6 +113,7 @@ def refuse_newer_files(folder: Path, server: str) -> None:
             f"The jobs in {folder} were written by Redis 7 or later, and {server} is of version "
             f"{version[0][2:]}, which cannot read them: install a newer redis-server"
         )
+    return server
 
 
 def answers(address: str) -> bool:
