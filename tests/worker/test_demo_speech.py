@@ -103,6 +103,7 @@ def test_sentences_that_follow_quickly_are_not_lost(
     assert wer([transcriber.transcribe(quickly, SWEDISH).text]) <= single + 0.1
 
 
+@pytest.mark.slow
 def test_the_sequential_loop_hears_them_as_well(
     transcriber: Transcriber, joined: tuple[Path, list[float]], together: Transcript
 ) -> None:

@@ -92,6 +92,7 @@ def test_a_long_recording_streams_its_windows_in_recording_time(
     assert transcript.text == " ".join([SENTENCE] * len(windows))
 
 
+@pytest.mark.slow
 def test_windows_are_those_that_the_bundle_was_trained_on(
     open_engine: Callable[[Path], Engine],
     engine: Engine,

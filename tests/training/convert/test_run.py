@@ -218,6 +218,7 @@ def test_equal_scores_are_no_difference_and_other_scores_are(
         check_parity(tmp_path / "untied", tmp_path / "converted", noise, "sv")
 
 
+@pytest.mark.slow
 def test_manifest_says_what_windows_the_model_was_trained_on(
     checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -228,6 +229,7 @@ def test_manifest_says_what_windows_the_model_was_trained_on(
     assert (bundle.window_s, bundle.window_shape.packs_speech) == (10, False)
 
 
+@pytest.mark.slow
 def test_manifest_carries_results_and_short_context_only_with_proof(
     checkpoint: Path,
     tmp_path: Path,

@@ -114,6 +114,7 @@ def test_long_form_compares_with_the_same_clips(report: tuple[EvaluationReport, 
     assert result.words.n_reference == result.words_of_single_clips.n_reference
 
 
+@pytest.mark.slow
 def test_checkpoint_is_converted_for_evaluation(
     corpus: PreparedCorpus, tiny_checkpoint_dir: Path, tmp_path: Path
 ) -> None:

@@ -95,6 +95,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_killed_at_any_moment_continues_to_the_same_bytes(
     release: Path, tmp_path: Path, workers: int
 ) -> None:

@@ -93,6 +93,7 @@ def test_same_config_same_bytes_whatever_the_number_of_processes(
     assert contents(tmp_path / "one") == contents(tmp_path / "three")
 
 
+@pytest.mark.slow
 def test_killed_and_run_again_it_ends_with_the_same_bytes(
     small: SynthesizeConfig, tmp_path: Path
 ) -> None:

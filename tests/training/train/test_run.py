@@ -137,6 +137,7 @@ def test_run_of_a_version_with_fewer_options_goes_on(
     assert train(tiny_model, tiny_run, corpus, run_dir, seed=1)
 
 
+@pytest.mark.slow
 def test_half_written_newest_checkpoint_is_passed_over(
     tiny_model: ModelConfig,
     tiny_run: TrainConfig,
@@ -171,6 +172,7 @@ def test_config_that_failed_at_the_start_may_be_mended(
     assert not train(tiny_model, tiny_run, corpus, run_dir, seed=1, max_time_s=0.0)
 
 
+@pytest.mark.slow
 def test_length_may_change_until_the_rate_decays(
     tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
 ) -> None:
@@ -183,6 +185,7 @@ def test_length_may_change_until_the_rate_decays(
         train(tiny_model, changed(tiny_run, max_steps=20), corpus, run_dir, seed=1)
 
 
+@pytest.mark.slow
 def test_average_of_the_last_checkpoints_is_tried(
     tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
 ) -> None:
@@ -191,6 +194,7 @@ def test_average_of_the_last_checkpoints_is_tried(
     assert len(checkpoints.complete_checkpoints(run_dir / "checkpoints")) == 2
 
 
+@pytest.mark.slow
 def test_run_continues_from_its_remote_copy(
     tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, tmp_path: Path
 ) -> None:
