@@ -165,6 +165,7 @@ def test_english_vocabulary_is_found(
         check_converted(converted, checkpoint)
 
 
+@pytest.mark.slow
 def test_failed_check_leaves_the_old_bundle(
     checkpoint: Path, tmp_path: Path, tiny_bundle_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +191,7 @@ def test_bundle_is_replaced_by_a_better_one(
     assert verify(convert(CONFIG, checkpoint, None, out_dir)).id == "kb@1"
 
 
+@pytest.mark.slow
 def test_conversion_of_other_weights_fails_parity(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other_checkpoint_dir: Path
 ) -> None:

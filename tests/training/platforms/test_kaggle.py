@@ -92,6 +92,7 @@ def test_a_version_that_runs_is_waited_for_and_continued(site: Path) -> None:
     assert pushes(site)[0]["kernel_sources"] == ["anna/whisper-sv-train"]
 
 
+@pytest.mark.slow
 def test_a_finished_version_is_continued_unless_asked_to_begin_anew(site: Path) -> None:
     assert push.main(["anna"]) == 0
     assert push.main(["anna"]) == 0

@@ -64,6 +64,7 @@ def test_fine_tuning_keeps_the_generation_facts_of_its_base(
     assert json.loads((run_dir / "baseline.json").read_text())["step"] == 0
 
 
+@pytest.mark.slow
 def test_adapters_are_merged_into_a_plain_model(
     tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
 ) -> None:
