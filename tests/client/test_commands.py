@@ -200,6 +200,7 @@ def test_jobs_are_shown_and_canceled(
     assert isinstance(run("cancel").exception, SttError)
 
 
+@pytest.mark.slow
 def test_doctor_finds_the_stack_well(
     run: Callable[..., Result], stack: RunningStack, tiny_bundle_dir: Path
 ) -> None:

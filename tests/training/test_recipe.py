@@ -89,6 +89,7 @@ def test_finished_recipe_does_not_undo_a_rollback(
     assert served(folder) == before
 
 
+@pytest.mark.slow
 def test_damaged_bundle_is_made_again(finished: list[str], folder: Path) -> None:
     before, weights = served(folder), folder / "work" / "bundle" / "model.bin"
     whole = weights.read_bytes()
@@ -98,6 +99,7 @@ def test_damaged_bundle_is_made_again(finished: list[str], folder: Path) -> None
     assert served(folder) != before
 
 
+@pytest.mark.slow
 def test_bundle_of_other_settings_is_made_again(finished: list[str], folder: Path) -> None:
     before = served(folder)
     assert main([*finished, "--set", "convert.parity_clips=1"]) == 0

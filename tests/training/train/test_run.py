@@ -64,6 +64,7 @@ def test_run_ends_with_a_checkpoint_that_converts(
     assert [event.step for event in events.Scalars("train/dev_wer")] == [4, 8]
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_an_uninterrupted_one(
     tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, tmp_path: Path
 ) -> None:
