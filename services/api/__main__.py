@@ -8,6 +8,7 @@ import sys
 import uvicorn
 
 from services.api.app import create_app
+from services.api.http_protocol import HttpProtocol
 from services.contract import logs
 from services.contract.errors import SettingsError, SttError
 from services.contract.redis_client import refuse_wrong_password
@@ -37,6 +38,7 @@ def main() -> int:
         app,
         host=settings.host,
         port=settings.port,
+        http=HttpProtocol,
         access_log=False,
         log_config=None,
         timeout_keep_alive=KEEP_ALIVE_S,

@@ -7,6 +7,7 @@ import httpx
 import uvicorn
 
 from services.api.app import create_app
+from services.api.http_protocol import HttpProtocol
 from services.contract.settings import ApiSettings
 from tests.waiting import wait_until
 
@@ -26,7 +27,12 @@ class RunningApi:
         self.settings = ApiSettings.model_validate(given)
         self.app = create_app(self.settings)
         config = uvicorn.Config(
-            self.app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=1
+            self.app,
+            port=0,
+            http=HttpProtocol,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=1,
         )
         self.server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self.server.run, daemon=True)

@@ -1,0 +1,52 @@
+"""Clients that offer another protocol, as Java's HttpClient does with every plain request."""
+
+import socket
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from tests.api.recordings import wav
+from tests.api.running_api import RunningApi
+from tests.api.scripted_worker import ScriptedWorker
+
+OFFER = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAA"}
+ROUTE = "/v1/audio/transcriptions"
+
+
+def whole(body: bytes) -> bytes:
+    return body
+
+
+def chunked(body: bytes) -> Iterator[bytes]:
+    yield body[:100]
+    yield body[100:]
+
+
+@pytest.mark.parametrize("sent", [whole, chunked])
+def test_a_body_is_read_though_its_client_offers_http2(
+    client: httpx.Client,
+    worker: ScriptedWorker,
+    sent: Callable[[bytes], bytes | Iterator[bytes]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    form = httpx.Request("POST", "http://x", files={"file": ("a.wav", wav())})
+    kind, body = form.headers["content-type"], form.read()
+    for headers in (OFFER, OFFER, {}):
+        answer = client.post(ROUTE, content=sent(body), headers={"content-type": kind, **headers})
+        assert answer.status_code == 200, answer.text
+        assert client.get("/v1/models", headers=headers).status_code == 200
+    assert "uvicorn.error" not in {line.name for line in caplog.records}
+
+
+@pytest.mark.parametrize("size", [1, 50, 100_000])
+def test_an_offer_may_come_in_pieces(api: RunningApi, size: int) -> None:
+    head = "".join(f"{name}: {value}\r\n" for name, value in {"Host": "localhost", **OFFER}.items())
+    request = f"POST /v1/jobs?filename=a HTTP/1.1\r\n{head}Content-Type: audio/wav\r\n"
+    data = f"{request}Content-Length: 16044\r\n\r\n".encode() + wav(0.5)
+    with socket.create_connection(("127.0.0.1", api.port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        for start in range(0, 400, size):
+            connection.sendall(data[start : min(start + size, 400)])
+        connection.sendall(data[400:])
+        assert connection.recv(100).startswith(b"HTTP/1.1 202 ")
