@@ -5,6 +5,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 
+from services.api import openapi
 from services.api.service import Parts, Service
 from services.contract.errors import SttError
 from services.contract.redis_client import redis_errors
@@ -30,7 +31,7 @@ async def ready(service: Parts) -> Response:
 
 
 @router.head("/metrics", include_in_schema=False)
-@router.get("/metrics")
+@router.get("/metrics", **openapi.metrics())
 def metrics(service: Parts) -> Response:
     """Return all figures in Prometheus' text format."""
     return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -9,36 +9,15 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+from fastapi.responses import Response
+
+from services.api.answer_shapes import ErrorAnswer, PlainTranscript, VerboseTranscript
 from services.api.options import JobFields, OptionFields, TranscriptionFields
 from services.api.render import MEDIA_TYPES
 from services.contract.schema import Task
 
 Details = dict[str, Any]
 
-ERROR_SCHEMA: Details = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["message", "type", "param", "code"],
-            "properties": {
-                "message": {"type": "string"},
-                "type": {"type": "string"},
-                "param": {"type": ["string", "null"]},
-                "code": {"type": "string"},
-            },
-        }
-    },
-    "example": {
-        "error": {
-            "message": "The file has no audio stream.",
-            "type": "invalid_request_error",
-            "param": "file",
-            "code": "unsupported_audio",
-        }
-    },
-}
 IDEMPOTENCY_KEY: Details = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -46,6 +25,8 @@ IDEMPOTENCY_KEY: Details = {
     "description": "The same key gives the same job for 24 h.",
     "schema": {"type": "string", "maxLength": 255},
 }
+#: Without it FastAPI would add that the answer is JSON.
+NOT_JSON: Details = {"response_model": None, "response_class": Response}
 UPLOAD_ERRORS = (400, 401, 404, 408, 413, 415, 422, 429, 503, 507)
 EXAMPLE_TEXT = "Hej och välkommen."
 
@@ -56,11 +37,10 @@ def errors(*statuses: int) -> Details:
 
 
 def _errors(*statuses: int) -> dict[int | str, Any]:
-    content = {"application/json": {"schema": ERROR_SCHEMA}}
     # 422 replaces what FastAPI would tell of its own validation, which is 400 here.
     every = sorted({400, 422, 503, *statuses})
     return {
-        status: {"description": HTTPStatus(status).phrase, "content": content} for status in every
+        status: {"description": HTTPStatus(status).phrase, "model": ErrorAnswer} for status in every
     }
 
 
@@ -72,7 +52,7 @@ def transcription(task: Task) -> Details:
         "summary": "Transcribe a recording" if task == "transcribe" else "Translate to English",
         "openapi_extra": {"requestBody": {"required": True, "content": body}},
         "responses": {
-            200: {"description": description, "content": _formats(with_events=True)},
+            200: {"description": description, **_formats(with_events=True)},
             **_errors(*UPLOAD_ERRORS, 409, 500),
         },
     }
@@ -99,7 +79,8 @@ def new_job() -> Details:
 
 def retry() -> Details:
     """Describe POST /v1/jobs/{id}/retry."""
-    schema = {"type": "object", "properties": _properties(JobFields)}
+    properties = {n: _without_default(schema) for n, schema in _properties(JobFields).items()}
+    schema = {"type": "object", "properties": properties}
     content = {"application/json": {"schema": schema, "example": {"language": "sv"}}}
     return {
         "openapi_extra": {"requestBody": {"required": False, "content": content}},
@@ -112,7 +93,7 @@ def retry() -> Details:
 
 def transcript() -> Details:
     """Describe GET /v1/jobs/{id}/transcript."""
-    ok = {"description": "The transcript.", "content": _formats(with_events=False)}
+    ok = {"description": "The transcript.", **_formats(with_events=False)}
     return {"response_model": None, "responses": {200: ok, **_errors(401, 404, 409, 410)}}
 
 
@@ -120,7 +101,7 @@ def audio() -> Details:
     """Describe GET /v1/jobs/{id}/audio."""
     content = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
     return {
-        "response_model": None,
+        **NOT_JSON,
         "responses": {
             200: {"description": "The recording.", "content": content},
             206: {"description": "A part of it.", "content": content},
@@ -136,20 +117,27 @@ def event_stream() -> Details:
     example = f"id: 1\nevent: segments\ndata: {data}\n\n"
     content = {"text/event-stream": {"schema": {"type": "string"}, "example": example}}
     ok = {"description": "Server-sent events.", "content": content}
-    return {"response_model": None, "responses": {200: ok, **_errors(401, 404)}}
+    return {**NOT_JSON, "responses": {200: ok, **_errors(401, 404)}}
 
 
 def archive() -> Details:
     """Describe GET /v1/batches/{name}/transcripts.zip."""
     content = {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
     ok = {"description": "A zip file.", "content": content}
-    return {"response_model": None, "responses": {200: ok, **_errors(401, 404)}}
+    return {**NOT_JSON, "responses": {200: ok, **_errors(401, 404)}}
+
+
+def metrics() -> Details:
+    """Describe GET /metrics."""
+    content = {"text/plain": {"schema": {"type": "string"}}}
+    return {**NOT_JSON, "responses": {200: {"description": "All figures.", "content": content}}}
 
 
 def form_schema(fields: type[OptionFields]) -> Details:
     """Return the schema of a multipart form with a file."""
     file = {"type": "string", "format": "binary", "description": "The recording."}
-    properties = {"file": file, **_properties(fields)}
+    given = {name: _without_null(schema) for name, schema in _properties(fields).items()}
+    properties = {"file": file, **given}
     return {"type": "object", "required": ["file"], "properties": properties}
 
 
@@ -157,6 +145,20 @@ def _properties(fields: type[OptionFields]) -> Details:
     schema = fields.model_json_schema()
     definitions: Mapping[str, Any] = schema.get("$defs", {})
     return {n: _inlined(p, definitions) for n, p in schema["properties"].items()}
+
+
+def _without_null(schema: Details) -> Details:
+    """Take the null out of what may be null: a form has none, only fields that are left out."""
+    kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    rest = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
+    return {**kinds[0], **rest}
+
+
+def _without_default(schema: Details) -> Details:
+    """Take the default away: generated clients would send it, and no longer ask for the same."""
+    return {name: value for name, value in schema.items() if name != "default"}
 
 
 def _inlined(value: Any, definitions: Mapping[str, Any]) -> Any:
@@ -173,10 +175,10 @@ def _formats(*, with_events: bool) -> Details:
     example = {"text": EXAMPLE_TEXT, "languages": [{"code": "sv"}], "usage": usage}
     types = sorted({media_type.split(";")[0] for media_type in MEDIA_TYPES.values()})
     content: Details = {name: {"schema": {"type": "string"}} for name in types}
-    content["application/json"] = {"schema": {"type": "object"}, "example": example}
+    content["application/json"] = {"example": example}
     if with_events:
         content["text/event-stream"] = {"schema": {"type": "string"}}
-    return content
+    return {"model": VerboseTranscript | PlainTranscript, "content": content}
 
 
 def ignored_header(names: list[str]) -> dict[str, str]:

@@ -8,6 +8,9 @@ import httpx
 import pytest
 from fastapi.openapi.models import OpenAPI
 
+from services.api.answer_shapes import PlainTranscript, VerboseTranscript
+from services.api.job_view import View
+from tests.api.recordings import wav
 from tests.api.running_api import RunningApi
 from tests.api.scripted_worker import ScriptedWorker
 from tests.api.test_jobs import create, ended, events_of
@@ -25,7 +28,7 @@ def test_every_route_is_described(client: httpx.Client) -> None:
             assert codes, where
             if path not in WITHOUT_KEY:
                 error = details["responses"]["401"]["content"]["application/json"]
-                assert "error" in error["schema"]["properties"], where
+                assert error["schema"] == {"$ref": "#/components/schemas/ErrorAnswer"}, where
 
 
 def test_the_forms_are_described(client: httpx.Client) -> None:
@@ -35,6 +38,41 @@ def test_the_forms_are_described(client: httpx.Client) -> None:
     assert {"file", "model", "language", "stream", "response_format"} <= set(fields)
     assert fields["language"]["description"]
     assert "$ref" not in str(body)
+    assert "null" not in str(fields), "a form has no null, a client would send a text"
+    retry = document["paths"]["/v1/jobs/{job_id}/retry"]["post"]["requestBody"]["content"]
+    for name, schema in retry["application/json"]["schema"]["properties"].items():
+        assert "default" not in schema, f"a client would send {name}, and the job be another"
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/v1/jobs/{job_id}/audio", "*/*"),
+        ("/v1/jobs/{job_id}/events", "text/event-stream"),
+        ("/v1/batches/{name}/transcripts.zip", "application/zip"),
+        ("/metrics", "text/plain"),
+    ],
+)
+def test_what_is_not_json_is_not_said_to_be(
+    client: httpx.Client, path: str, media_type: str
+) -> None:
+    route = client.get("/openapi.json").json()["paths"][path]["get"]
+    assert set(route["responses"]["200"]["content"]) == {media_type}
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("json", PlainTranscript), ("verbose_json", VerboseTranscript)]
+)
+def test_transcripts_have_the_shape_that_is_described(
+    client: httpx.Client, worker: ScriptedWorker, name: str, shape: type[View]
+) -> None:
+    route = client.get("/openapi.json").json()["paths"]["/v1/audio/transcriptions"]["post"]
+    told = route["responses"]["200"]["content"]["application/json"]["schema"]["anyOf"]
+    assert {"$ref": f"#/components/schemas/{shape.__name__}"} in told
+    fields = {"response_format": name, "timestamp_granularities[]": ["segment", "word"]}
+    files = {"file": ("a.wav", wav())}
+    answer = client.post("/v1/audio/transcriptions", data=fields, files=files).json()
+    assert shape.model_validate(answer).model_dump(mode="json") == answer
 
 
 def test_the_document_is_valid_and_says_where_a_key_goes(client: httpx.Client) -> None:
