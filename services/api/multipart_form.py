@@ -18,7 +18,8 @@ MAX_FIELDS = 200
 MAX_FIELD_BYTES = 64 * 1024
 MAX_ALL_FIELDS_BYTES = 256 * 1024
 MAX_FILENAME_CHARS = 200
-#: How older clients write a name that is not ASCII; forms should not have it (RFC 7578 4.2).
+#: How some clients write a name that is not ASCII, though forms should not have it (RFC 7578 4.2).
+#: Where both are sent, as .NET does, the other one is an approximation (RFC 6266 4.3).
 _ENCODED_FILENAME = re.compile(r"filename\*=utf-8'[^']*'(?P<name>[^;\s]+)", re.IGNORECASE)
 
 
@@ -117,8 +118,8 @@ class MultipartForm:
         self._in_file = name == FILE_FIELD
         if self._in_file:
             encoded = _ENCODED_FILENAME.search(disposition)
-            fallback = unquote_to_bytes(encoded["name"]) if encoded else b""
-            self._begin_file(attributes.get(b"filename", fallback))
+            plain = attributes.get(b"filename", b"")
+            self._begin_file(unquote_to_bytes(encoded["name"]) if encoded else plain)
         elif b"filename" in attributes:
             raise InvalidRequestError("Only the part named file may be a file.", param=name[:100])
         else:

@@ -94,14 +94,16 @@ def test_hostile_file_names_are_cleaned(strict_api: RunningApi, name: str) -> No
     assert all(len(stored) == 32 for stored in strict_api.stored())
 
 
-def test_names_in_the_encoding_of_older_clients_are_read(strict_api: RunningApi) -> None:
-    """The library requests writes names so that are not ASCII."""
-    head = b"--b\r\nContent-Disposition: form-data; name=file; filename*=utf-8''m%C3%B6te%2Fa.wav"
+@pytest.mark.parametrize("plain", [b"", b'filename="=?utf-8?B?bcO2dGUvYS53YXY=?="; '])
+def test_encoded_names_are_read(strict_api: RunningApi, plain: bytes) -> None:
+    """Older clients write names so that are not ASCII, and .NET in two ways."""
+    head = b"--b\r\nContent-Disposition: form-data; name=file; " + plain
+    head += b"filename*=utf-8''m%C3%B6te%2Fa%C3%A5.wav"
     body = head + b"\r\n\r\n" + wav(0.1) + b"\r\n--b--\r\n"
     with strict_api.client() as http:
         content_type = {"content-type": "multipart/form-data; boundary=b"}
         answer = http.post("/v1/jobs", content=body, headers=content_type)
-        assert answer.json()["audio"]["filename"] == "a.wav"
+        assert answer.json()["audio"]["filename"] == "aå.wav"
         http.delete(answer.headers["location"])
 
 
