@@ -148,7 +148,9 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     typed: SttError
     if status == HTTPStatus.NOT_FOUND:
-        typed = RouteNotFoundError("There is nothing at this address; see /openapi.json.")
+        # Many clients join a base URL and a path by themselves: show what came of it.
+        address = request.url.path[:100]
+        typed = RouteNotFoundError(f"There is nothing at {address}; see /openapi.json.")
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
         typed = MethodNotAllowedError(f"{request.method} is not possible at this address.")
     else:

@@ -194,6 +194,13 @@ def test_unknown_addresses_answer_in_the_envelope(strict_client: httpx.Client, p
     require_error(strict_client.get(path), 404, "not_found")
 
 
+def test_an_unknown_address_is_told(strict_client: httpx.Client) -> None:
+    """What an old `openai` command makes of a base URL without a slash at its end."""
+    message = strict_client.post("/v1audio/transcriptions").json()["error"]["message"]
+    assert message == "There is nothing at /v1audio/transcriptions; see /openapi.json."
+    assert len(strict_client.get("/" + 1000 * "å").json()["error"]["message"]) < 200
+
+
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
