@@ -21,6 +21,8 @@ NAMES: dict[str, str] = {
     code: name for code, _, name in (e.strip().partition(" ") for e in _TABLE.split(","))
 }
 _CODES = {name: code for code, name in NAMES.items()}
+#: What systems and browsers write (BCP 47, old Java) where Whisper has another code.
+_SAME = {"nb": "no", "jv": "jw", "fil": "tl", "iw": "he", "in": "id"}
 
 
 def name_of(code: str) -> str:
@@ -32,4 +34,5 @@ def code_of(given: str) -> str | None:
     """Return the code for what a caller wrote: `sv`, `SV`, `sv-SE`, `swedish`; None if unknown."""
     text = given.strip().lower()
     code = text.replace("_", "-").split("-", 1)[0]
+    code = _SAME.get(code, code)
     return code if code in NAMES else _CODES.get(text)

@@ -62,6 +62,14 @@ def test_languages_have_many_spellings(given: str) -> None:
     assert options(("language", given)).language == "sv"
 
 
+@pytest.mark.parametrize(
+    ("given", "code"), [("nb-NO", "no"), ("nb", "no"), ("jv", "jw"), ("fil-PH", "tl"), ("iw", "he")]
+)
+def test_languages_that_whisper_calls_otherwise_are_known(given: str, code: str) -> None:
+    """Home Assistant, browsers and systems call Norwegian so."""
+    assert options(("language", given)).language == code
+
+
 def test_more_words_than_any_model_takes_are_refused_at_once() -> None:
     # A word is a token at least; that the model counts fewer only it can tell.
     half = " ".join(["hej"] * (MAX_PROMPT_WORDS // 2))
