@@ -34,7 +34,10 @@ class MultipartForm:
         """
         boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
         if not boundary:
-            raise InvalidRequestError("The multipart body has no boundary in its Content-Type.")
+            raise InvalidRequestError(
+                "The multipart body has no boundary in its Content-Type: let the HTTP library "
+                "write that header."
+            )
         self.pairs: list[tuple[str, str]] = []
         self.filename = ""
         self.content_type = ""

@@ -168,6 +168,14 @@ def test_broken_forms_are_refused(strict_client: httpx.Client, what: str) -> Non
     require_error(answer, 400, "invalid_request")
 
 
+def test_a_content_type_written_by_hand_is_explained(strict_client: httpx.Client) -> None:
+    """What a page gets that sets the header of its FormData itself."""
+    headers = {"content-type": "multipart/form-data"}
+    answer = strict_client.post("/v1/jobs", files={"file": ("a.wav", wav(0.1))}, headers=headers)
+    require_error(answer, 400, "invalid_request")
+    assert "let the HTTP library write that header" in answer.json()["error"]["message"]
+
+
 def test_fields_after_the_file_count(strict_api: RunningApi) -> None:
     part = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
     body = part % (b"file", wav(0.1)) + part % (b"language", b"en") + b"--b--\r\n"
