@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import av
 from av.error import FFmpegError
 
-from services.contract.audio_formats import OPEN_OPTIONS
+from services.contract.audio_formats import OPEN_OPTIONS, longest_gap_s
 from services.contract.audio_store import AudioStore
 from services.contract.errors import EmptyAudioError, SttError, UnsupportedAudioError
 from services.contract.schema import Seconds
@@ -25,6 +25,8 @@ MEMORY_BYTES = 4 * 1024**3
 COUNT_ALL_BYTES = 64 * 1024**2
 # Broken data at the start of a stream is skipped this far, as a player would.
 MAX_BAD_PACKETS = 50
+# A packet that does not tell how long it lasts is taken to last this long at most.
+MAX_PACKET_S = 1.0
 FORMATS = "flac, mp3, mp4, mpeg, mpga, m4a, ogg, opus, wav, webm"
 
 
@@ -107,24 +109,22 @@ def _stated(container: Any, stream: Any) -> Seconds | None:
 
 
 def _counted(container: Any, stream: Any) -> Seconds:
-    """Return how much audio the packets hold that can be read.
+    """Return how much audio the packets hold that can be read, gaps of silence included.
 
-    Their own durations are summed, since the clock of a stream may jump; where some have none, it
-    is the time from the first packet to the end of the last one.
+    A packet lasts until the next one begins, since its own duration may be rounded or missing; but
+    where the clock jumps or stands still, its own duration counts.
     """
-    first, last, total, has_all = None, 0.0, 0.0, True
+    longest = max(MAX_PACKET_S, longest_gap_s(container.format.name))
+    began, lasts, total = (container.start_time or 0) / av.time_base, 0.0, 0.0
     with suppress(FFmpegError):
         for packet in container.demux(stream):
             if packet.pts is None or packet.time_base is None:
                 continue
             start = float(packet.pts * packet.time_base)
-            lasts = float((packet.duration or 0) * packet.time_base)
-            first = start if first is None else min(first, start)
-            last = max(last, start + lasts)
-            total, has_all = total + lasts, has_all and lasts > 0
-    if first is None:
-        return 0.0
-    return total if has_all else max(0.0, last - first)
+            step = start - began
+            total += step if 0 < step <= lasts + longest else lasts
+            began, lasts = start, float((packet.duration or 0) * packet.time_base)
+    return total + lasts
 
 
 def _unsupported(reason: str) -> dict[str, Any]:

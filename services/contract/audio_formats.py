@@ -13,3 +13,17 @@ _FORMATS = (
 
 #: Options for `av.open`: FFmpeg's own names.
 OPEN_OPTIONS = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "file"}
+
+#: Containers that stamp each packet with its time, and how long a gap between two stamps may be
+#: for a player to be silent meanwhile. A clock that jumps further was set anew, as happens often in
+#: streams: theirs is FFmpeg's own dts_delta_threshold. Others have no clock: FFmpeg makes up the
+#: times of AVI from a rate, which need not be that of the sound.
+_LONGEST_GAP_S = {
+    "matroska": 3600.0, "mov": 3600.0, "asf": 10.0, "flv": 10.0, "mpeg": 10.0, "mpegts": 10.0,
+    "ogg": 10.0,
+}  # fmt: skip
+
+
+def longest_gap_s(format_name: str) -> float:
+    """Return how long silence between two packets may be, by FFmpeg's name of the container."""
+    return _LONGEST_GAP_S.get(format_name.partition(",")[0], 0.0)

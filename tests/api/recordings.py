@@ -38,6 +38,7 @@ CODECS = {
     "ogg": ("ogg", "libopus", 48_000),
     "webm": ("webm", "libopus", 48_000),
     "mp4": ("mp4", "aac", 44_100),
+    "mka": ("matroska", "pcm_s16le", 48_000),
 }
 
 

@@ -50,6 +50,21 @@ def test_durations_are_counted_not_believed(store: AudioStore) -> None:
             assert look(probe, key, put(store, key, body)) == pytest.approx(3.0, abs=0.15)
 
 
+def test_packets_are_counted_by_their_clock(store: AudioStore) -> None:
+    """Matroska rounds the durations of packets to milliseconds."""
+    with running(Probe(store.url, 10)) as probe:
+        n_bytes = put(store, "mka", encoded("mka", 20.0))
+        assert look(probe, "mka", n_bytes) == pytest.approx(20.0, abs=0.1)
+
+
+def test_a_pause_of_the_clock_counts(store: AudioStore) -> None:
+    early, late = stream_at(0.0, 2.0), stream_at(7.0, 2.0)
+    with running(Probe(store.url, 10)) as probe:
+        assert look(probe, "pause", put(store, "pause", early + late)) == pytest.approx(
+            9.0, abs=0.3
+        )
+
+
 def test_a_large_file_without_a_duration_is_counted_too(store: AudioStore) -> None:
     put(store, "webm", browser_webm(3.0))
     with running(Probe(store.url, 10)) as probe:
