@@ -47,7 +47,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"code": error.code, "message": error.message}
     except FFmpegError as error:
         return _unsupported(f"The file cannot be decoded as audio ({error.strerror}).")
-    except (ValueError, MemoryError, OverflowError):
+    except (IndexError, ValueError, MemoryError, OverflowError):
         return _unsupported("The file cannot be decoded as audio.")
 
 
@@ -112,11 +112,12 @@ def _counted(container: Any, stream: Any) -> Seconds:
     """Return how much audio the packets hold that can be read, gaps of silence included.
 
     A packet lasts until the next one begins, since its own duration may be rounded or missing; but
-    where the clock jumps or stands still, its own duration counts.
+    where the clock jumps or stands still, its own duration counts. PyAV ends with an IndexError if
+    another track began on the way.
     """
     longest = max(MAX_PACKET_S, longest_gap_s(container.format.name))
     began, lasts, total = (container.start_time or 0) / av.time_base, 0.0, 0.0
-    with suppress(FFmpegError):
+    with suppress(FFmpegError, IndexError):
         for packet in container.demux(stream):
             if packet.pts is None or packet.time_base is None:
                 continue

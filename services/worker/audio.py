@@ -187,6 +187,9 @@ def _frames_of_one(source: Source | Rest) -> Generator[AudioFrame, None, int | N
                 is_chain = container.format.name == "ogg"
                 if n_bad > 1000 and n_bad > n_good:
                     break
+            except IndexError:
+                # PyAV, at the end of a file in which another track began on the way.
+                break
     if n_bad and not n_good:
         raise UnsupportedAudioError("the audio is damaged: nothing in it can be decoded")
     return reached if is_chain else None

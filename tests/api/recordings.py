@@ -38,6 +38,7 @@ CODECS = {
     "ogg": ("ogg", "libopus", 48_000),
     "webm": ("webm", "libopus", 48_000),
     "mp4": ("mp4", "aac", 44_100),
+    "flv": ("flv", "mp3", 44_100),
     "mka": ("matroska", "pcm_s16le", 48_000),
 }
 
@@ -107,3 +108,12 @@ def stream_at(start_s: float, seconds: float) -> bytes:
         stream = output.add_stream("aac", rate=44_100, layout="mono")
         _encode_sound(output, stream, tone(seconds, 44_100), 44_100)
     return target.getvalue()
+
+
+def flv_with_a_late_picture(seconds: float = 1.0) -> bytes:
+    """FLV as a broadcast is recorded whose camera is turned on after minutes of sound."""
+    body = encoded("flv", seconds)
+    picture = b"\x12" + bytes(20)
+    tag = b"\x09" + len(picture).to_bytes(3, "big") + round(seconds * 1000).to_bytes(3, "big")
+    tag += bytes(4) + picture
+    return body + tag + len(tag).to_bytes(4, "big")

@@ -12,7 +12,7 @@ from services.api.probe import N_PROCESSES, Probe
 from services.api.wav_header import wav_duration
 from services.contract.audio_store import AudioStore
 from services.contract.errors import EmptyAudioError, SttError, UnsupportedAudioError
-from tests.api.recordings import browser_webm, encoded, stream_at, wav
+from tests.api.recordings import browser_webm, encoded, flv_with_a_late_picture, stream_at, wav
 
 HANG = (sys.executable, "-c", "import sys, time; sys.stdin.readline(); time.sleep(60)")
 CRASH = (sys.executable, "-c", "import os, sys; sys.stdin.readline(); os.abort()")
@@ -121,3 +121,9 @@ def test_timestamps_that_jump_do_not_lengthen_a_recording(store: AudioStore) -> 
     with running(Probe(store.url, 10)) as probe:
         n_bytes = put(store, "jump", early + late)
         assert look(probe, "jump", n_bytes) == pytest.approx(4.0, abs=0.3)
+
+
+def test_a_track_that_begins_late_is_no_error(store: AudioStore) -> None:
+    with running(Probe(store.url, 10)) as probe:
+        n_bytes = put(store, "late", flv_with_a_late_picture(60.0))
+        assert look(probe, "late", n_bytes) == pytest.approx(60.0, abs=0.15)

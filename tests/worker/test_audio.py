@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.contract.errors import AudioTooLongError, EmptyAudioError, UnsupportedAudioError
 from services.worker.audio import SAMPLE_RATE, decode
-from tests.api.recordings import stream_at
+from tests.api.recordings import flv_with_a_late_picture, stream_at
 
 Speak = Callable[..., Path]
 
@@ -325,3 +325,8 @@ def test_times_that_are_made_up_leave_no_gaps(speech: Speak, tmp_path: Path) -> 
     struct.pack_into("<H", data, data.find(b"strf") + 20, 1)
     path.write_bytes(data)
     assert len(samples_of(path)) == pytest.approx(plain, abs=SAMPLE_RATE / 10)
+
+
+def test_another_track_may_begin_on_the_way() -> None:
+    heard = samples_of(io.BytesIO(flv_with_a_late_picture(60.0)))
+    assert len(heard) / SAMPLE_RATE == pytest.approx(60.0, abs=0.15)
