@@ -104,7 +104,7 @@ def _open(source: Source | Rest) -> InputContainer:
             "wav, flac, mp3, m4a, ogg, opus, webm and mp4 are among those that can"
         ) from error
     assert isinstance(container, InputContainer)
-    if not container.streams.audio:
+    if container.streams.best("audio") is None:
         container.close()
         raise UnsupportedAudioError("the file has no audio track")
     return container

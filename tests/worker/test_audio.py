@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.contract.errors import AudioTooLongError, EmptyAudioError, UnsupportedAudioError
 from services.worker.audio import SAMPLE_RATE, decode
-from tests.api.recordings import flv_with_a_late_picture, stream_at
+from tests.api.recordings import encoded, flv_with_a_late_picture, stream_at
 
 Speak = Callable[..., Path]
 
@@ -330,3 +330,10 @@ def test_times_that_are_made_up_leave_no_gaps(speech: Speak, tmp_path: Path) -> 
 def test_another_track_may_begin_on_the_way() -> None:
     heard = samples_of(io.BytesIO(flv_with_a_late_picture(60.0)))
     assert len(heard) / SAMPLE_RATE == pytest.approx(60.0, abs=0.15)
+
+
+def test_a_track_that_has_no_form_is_none() -> None:
+    """Its codec is known, and neither rate nor channels are."""
+    damaged = encoded("mka").replace(b"A_PCM/INT/LIT", b"A_VORBIS\0\0\0\0\0")
+    with pytest.raises(UnsupportedAudioError):
+        samples_of(io.BytesIO(damaged))
