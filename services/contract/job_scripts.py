@@ -48,7 +48,7 @@ local function index(id, old, new)
   for scope in string.gmatch(f[1], '[^\\n]+') do
     if old then
       redis.call('ZREM', 'stt:index:' .. old .. ':' .. scope, id)
-      add_audio_ms(scope, old, '-' .. f[3])
+      add_audio_ms(scope, old, 0 - f[3])
     end
     if new then
       redis.call('ZADD', 'stt:index:' .. new .. ':' .. scope, f[2], id)

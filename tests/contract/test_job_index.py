@@ -148,3 +148,14 @@ def test_random_life_keeps_indexes_in_step_and_leaves_nothing(
     for job_id in alive:
         store.delete(job_id)
     assert set(redis_client.keys("*")) == {b"stt:events", b"stt:erased", b"stt:audio:doomed"}
+
+
+def test_a_recording_of_a_few_samples_is_counted_and_deleted_like_any(store: JobStore) -> None:
+    """It lasts no whole millisecond, and Redis takes no -0."""
+    job = make_job(duration=0.0001)
+    store.create(job)
+    assert store.start(job.id, "run", "demo@1") is not None
+    assert store.fail(job.id, "run", ERROR)
+    assert [each.id for each in store.list_jobs("public", status=JobStatus.FAILED).jobs] == [job.id]
+    store.delete(job.id)
+    assert store.list_jobs("public").jobs == []
