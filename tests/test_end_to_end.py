@@ -30,6 +30,8 @@ CODECS = {
     "ogg": ["-c:a", "libopus"],
     "webm": ["-c:a", "libopus", "-f", "webm", "-live", "1"],
     "mp4": ["-f", "lavfi", "-i", "color=s=64x64:r=5", "-shortest", "-c:v", "mpeg4"],
+    # As news cameras write it: mono tracks of 24 bits beside MPEG-2.
+    "mxf": ["-f", "lavfi", "-i", "color=s=720x576:r=25", "-shortest", "-ar", "48k"],
 }
 
 
