@@ -8,8 +8,8 @@ import { announce } from "./say.js";
 /** The recording comes in pieces of this length, so that a crash loses no more. */
 const TIMESLICE_MS = 250;
 const QUIET_S = 3;
-// Chrome and Firefox record webm or ogg, Safari mp4.
-const KINDS = [["audio/webm;codecs=opus", "webm"], ["audio/ogg;codecs=opus", "ogg"], ["audio/mp4", "m4a"]];
+// Firefox records ogg and webm, but cannot seek in its own webm; Chrome records webm, Safari mp4.
+const KINDS = [["audio/ogg;codecs=opus", "ogg"], ["audio/webm;codecs=opus", "webm"], ["audio/mp4", "m4a"]];
 
 const $ = (id) => document.getElementById(id);
 
