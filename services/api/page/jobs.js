@@ -19,8 +19,13 @@ function addRemembered(id) {
   if (!ids.includes(id)) remember([...ids, id]);
 }
 
+/** Where nothing can be kept, or no more, the list lasts as long as the page. */
 function remember(ids) {
-  localStorage.setItem(STORED, JSON.stringify(ids.slice(-MOST)));
+  try {
+    localStorage.setItem(STORED, JSON.stringify(ids.slice(-MOST)));
+  } catch (error) {
+    console.warn("The list cannot be kept in this browser:", error.message);
+  }
 }
 
 /**

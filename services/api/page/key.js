@@ -7,18 +7,38 @@ const wrong = document.getElementById("key-wrong");
 const button = document.getElementById("key-button");
 
 let asking = null;
+let key = recallKey();
 
-export const currentKey = () => sessionStorage.getItem(STORED) ?? "";
+export const currentKey = () => key;
+
+/** Where the browser keeps nothing, the key lasts as long as the page. */
+function recallKey() {
+  try {
+    return sessionStorage.getItem(STORED) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function setKey(given) {
+  key = given;
+  try {
+    sessionStorage.setItem(STORED, key);
+  } catch (error) {
+    console.warn("The key cannot be kept in this browser:", error.message);
+  }
+}
+
+export const forgetKey = () => setKey("");
 
 /** The headers that every request carries. */
 export function authorization() {
-  const key = currentKey();
   return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
 /** Ask for a key; true once there is a new one, false for "later". Many callers share one question. */
 export function askForKey(refused) {
-  if (currentKey() && currentKey() !== refused) return Promise.resolve(true);
+  if (key && key !== refused) return Promise.resolve(true);
   asking ??= question(Boolean(refused)).finally(() => { asking = null; });
   return asking;
 }
@@ -36,7 +56,11 @@ function question(wasWrong) {
 
 document.getElementById("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  sessionStorage.setItem(STORED, input.value.trim());
+  const given = input.value.trim();
+  // What comes along when text is pasted, such as a dash or an invisible space, fits into no header.
+  wrong.hidden = /^[\x20-\xff]*$/.test(given);
+  if (!wrong.hidden) return;
+  setKey(given);
   dialog.close("given");
 });
 

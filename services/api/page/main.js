@@ -3,6 +3,7 @@
 import { call, getJson } from "./api.js";
 import { poll, recall, unwatch, watch } from "./follow.js";
 import { jobs } from "./jobs.js";
+import { forgetKey } from "./key.js";
 import { render } from "./list.js";
 import { offer } from "./options.js";
 import * as recorder from "./recorder.js";
@@ -89,7 +90,7 @@ recorder.listen((file) => uploads.sendAll([file], select));
 viewer.listen(select);
 $("sample").addEventListener("click", () => guarded(trySample));
 $("key-button").addEventListener("click", () => {
-  sessionStorage.clear();
+  forgetKey();
   start();
 });
 refresh();
