@@ -51,7 +51,7 @@ export async function upload(file, name, fields, { onProgress, signal }) {
   }
 }
 
-/** What happens to a job until it has ended, over broken connections too. */
+/** What happens to a job until it has ended, over broken connections too: those are told as `failure`. */
 export async function* events(id, signal) {
   let lastId = "";
   let pauseMs = 300;
@@ -59,6 +59,7 @@ export async function* events(id, signal) {
     try {
       const headers = lastId ? { "Last-Event-ID": lastId } : {};
       const response = await call(jobPath(id, "events"), { headers, signal });
+      yield { kind: "answer" };
       for await (const message of messages(response.body)) {
         lastId = message.id || lastId;
         pauseMs = 300;
@@ -68,6 +69,8 @@ export async function* events(id, signal) {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof ApiError && !error.isPassing) throw error;
+      // A stream may break off at any time; only who then gets no answer has something to tell.
+      if (error instanceof ApiError) yield { kind: "failure", data: error };
     }
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
     pauseMs = Math.min(2 * pauseMs, 5000);

@@ -10,16 +10,14 @@ const POLL_MS = 2000;
 const AT_ONCE = 3;
 
 let watched = null;
+let hasFailed = false;
 
 /** Follow one job closely, and no other. */
 export function watch(id) {
   if (watched?.id === id) return;
-  watched?.stop.abort();
+  unwatch();
   watched = { id, stop: new AbortController() };
-  follow(id, watched.stop.signal).catch((error) => {
-    if (error.code === "job_not_found") jobs.remove(id);
-    else showTrouble(error.message);
-  });
+  keepFollowing(id, watched.stop.signal);
 }
 
 export function unwatch() {
@@ -27,10 +25,30 @@ export function unwatch() {
   watched = null;
 }
 
+async function keepFollowing(id, signal) {
+  try {
+    await follow(id, signal);
+    if (!signal.aborted) noteAnswer();
+  } catch (error) {
+    // Another recording is looked at by now.
+    if (signal.aborted) return;
+    if (error.isPassing) {
+      noteFailure(error);
+      setTimeout(() => signal.aborted || keepFollowing(id, signal), POLL_MS);
+    } else {
+      watched = null;
+      if (error.code === "job_not_found") jobs.remove(id);
+      else showTrouble(error.message);
+    }
+  }
+}
+
 async function follow(id, signal) {
   // A job that failed or was canceled still has the text it came to.
   if (jobs.get(id).job.status !== "succeeded") {
     for await (const { kind, data } of events(id, signal)) {
+      if (kind === "failure") noteFailure(data);
+      else noteAnswer();
       if (kind === "job") accept(data);
       else if (kind === "segments") addSegments(id, data.segments);
     }
@@ -87,11 +105,22 @@ export async function poll() {
   const open = jobs.all.filter(({ id, job }) => job && !hasEnded(job) && id !== watched?.id);
   try {
     for (const job of await inBatches(open.map(({ id }) => id), fetchJob)) if (job) accept(job);
-    if (open.length) showTrouble(null);
+    if (open.length) noteAnswer();
   } catch (error) {
-    showTrouble(error.message);
+    noteFailure(error);
   }
   setTimeout(poll, POLL_MS);
+}
+
+function noteFailure(error) {
+  hasFailed = true;
+  showTrouble(error.message);
+}
+
+/** The service answers again. What else is shown, such as why a button did nothing, stays. */
+function noteAnswer() {
+  if (hasFailed) showTrouble(null);
+  hasFailed = false;
 }
 
 async function fetchJob(id) {

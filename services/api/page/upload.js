@@ -7,6 +7,8 @@ import { chosenFields } from "./options.js";
 import { announce } from "./say.js";
 
 const AT_ONCE = 2;
+const UNREADABLE =
+  "The browser cannot read it. It is a folder, or it was moved or changed meanwhile: choose the files anew.";
 const waiting = [];
 let running = 0;
 let count = 0;
@@ -100,7 +102,18 @@ async function send({ id, file, name, fields, signal }) {
     forget(file);
   } catch (error) {
     if (error.name === "AbortError") return;
-    jobs.changeUpload(id, { error: error.message });
-    announce(`${name} could not be sent: ${error.message}`);
+    const message = error.status === 0 && !(await canBeRead(file)) ? UNREADABLE : error.message;
+    jobs.changeUpload(id, { error: message });
+    announce(`${name} could not be sent: ${message}`);
+  }
+}
+
+/** A folder, or a file that was moved or changed, looks to a request like a connection that breaks off. */
+async function canBeRead(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
   }
 }

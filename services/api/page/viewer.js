@@ -58,10 +58,11 @@ function showState({ job, upload }) {
 const sending = ({ progress }) =>
   progress < 1 ? `Sending, ${Math.round(100 * progress)} %` : "The service looks at the recording";
 
-function showTools({ job }) {
+function showTools({ job, transcript }) {
   const isDone = job?.status === "succeeded";
   $("tools").hidden = !job || !hasEnded(job);
   $("copy").hidden = $("downloads").hidden = !isDone;
+  $("copy").disabled = !transcript;
   $("cancel").hidden = !job || hasEnded(job);
 }
 
@@ -77,7 +78,7 @@ export function listen(select) {
     await action(jobs.get(shownId));
     requestAnimationFrame(() => keepFocus($(id)));
   }));
-  button("copy", (record) => copy(record.transcript?.text ?? "", $("copy")));
+  button("copy", (record) => copy(record.transcript.text, $("copy")));
   button("cancel", ({ id }) => cancelJob(id));
   button("retry", async ({ id }) => {
     const body = JSON.stringify(chosenOptions());

@@ -1,0 +1,92 @@
+"""The page while the service does not answer, answers late, or refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.page.conftest import Visitor
+from tests.running_stack import RunningStack
+from tests.tiny_model import SENTENCE
+
+pytestmark = pytest.mark.browser
+EXPIRED = json.dumps({"error": {"code": "transcript_expired", "message": "It is gone."}})
+
+
+def try_sample(page: Page) -> None:
+    page.click("#sample")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+
+
+def test_a_transcript_that_cannot_be_fetched_comes_when_the_service_is_back(page: Page) -> None:
+    try_sample(page)
+    page.route("**/transcript?*", lambda route: route.abort())
+    page.reload()
+    expect(page.locator("#trouble")).to_contain_text("does not answer")
+    # Nothing would be copied in the place of what the clipboard holds.
+    expect(page.locator("#copy")).to_be_disabled()
+    page.unroute("**/transcript?*")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    expect(page.locator("#trouble")).to_be_hidden()
+    expect(page.locator("#copy")).to_be_enabled()
+
+
+def test_a_job_whose_events_do_not_come_says_so_until_they_do(page: Page) -> None:
+    page.route("**/events", lambda route: route.abort())
+    page.click("#sample")
+    expect(page.locator("#trouble")).to_contain_text("does not answer")
+    page.unroute("**/events")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_looking_at_another_recording_before_the_first_has_come_is_no_trouble(page: Page) -> None:
+    try_sample(page)
+    page.click("#retry")
+    expect(page.locator(".job")).to_have_count(2)
+    held: list[Route] = []
+    page.route("**/transcript?*", lambda route: held.append(route))
+    page.reload()
+    page.click(".job >> nth=1")
+    page.click(".job >> nth=0")
+    page.unroute("**/transcript?*")
+    page.click(".job >> nth=1")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    assert held
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_why_a_button_did_nothing_stays_while_other_jobs_go_on(
+    page: Page, stack: RunningStack
+) -> None:
+    try_sample(page)
+    worker = stack.children()["services.worker"]
+    worker.suspend()
+    try:
+        page.click("#retry")
+        expect(page.locator("#state-text")).to_contain_text("Waiting")
+        page.click(".job >> nth=1")
+        page.route(
+            "**/transcript?format=srt", lambda route: route.fulfill(status=410, body=EXPIRED)
+        )
+        page.click("[data-format=srt]")
+        expect(page.locator("#trouble")).to_have_text("It is gone.")
+        for _ in range(2):
+            page.wait_for_event("requestfinished", lambda request: "/v1/jobs/" in request.url)
+        page.wait_for_timeout(200)
+        expect(page.locator("#trouble")).to_have_text("It is gone.")
+    finally:
+        worker.resume()
+
+
+def test_a_folder_that_is_dropped_is_called_one(
+    visitor: Visitor, stack: RunningStack, tmp_path: Path
+) -> None:
+    page = visitor.open(stack.url)
+    page.wait_for_selector("#model:not([hidden])")
+    mouse = visitor.context.new_cdp_session(page)
+    for step in ("dragEnter", "dragOver", "drop"):
+        data = {"items": [], "files": [str(tmp_path)], "dragOperationsMask": 1}
+        mouse.send("Input.dispatchDragEvent", {"type": step, "x": 9, "y": 9, "data": data})
+    expect(page.locator(".about.bad")).to_contain_text("It is a folder")
