@@ -44,3 +44,37 @@ def test_where_nothing_can_be_kept_the_transcript_is_shown(
     page.click("#sample")
     expect(page.locator("#segments")).to_contain_text(SENTENCE)
     expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_letters_twice_as_large_fit_into_their_buttons(
+    visitor: Visitor, stack: RunningStack
+) -> None:
+    page = visitor.open(stack.url)
+    # As Firefox does it with "Zoom text only".
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    panel, pick = page.locator(".drop").bounding_box(), page.locator("#pick").bounding_box()
+    assert panel and pick
+    assert pick["x"] + pick["width"] <= panel["x"] + panel["width"]
+
+
+def test_on_paper_there_is_the_transcript_alone(visitor: Visitor, stack: RunningStack) -> None:
+    page = visitor.open(stack.url)
+    page.click("#sample")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    page.emulate_media(media="print")
+    expect(page.locator("#segments")).to_be_visible()
+    for part in (".composer", ".history", "#player", "#tools"):
+        expect(page.locator(part)).to_be_hidden()
+
+
+def test_with_colours_of_the_readers_own_position_and_choice_are_seen(
+    visitor: Visitor, stack: RunningStack
+) -> None:
+    page = visitor.open(stack.url)
+    page.click("#sample")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    page.emulate_media(forced_colors="active")
+    looks = "(element) => getComputedStyle(element).appearance"
+    assert page.locator("#seek").evaluate(looks) == "auto"
+    outline = "(element) => getComputedStyle(element).outlineStyle"
+    assert page.locator(".job > button").evaluate(outline) == "solid"
