@@ -13,6 +13,18 @@ from tests.tiny_model import SENTENCE
 pytestmark = pytest.mark.browser
 EXPIRED = json.dumps({"error": {"code": "transcript_expired", "message": "It is gone."}})
 
+#: The first stream of events says nothing, and long times are short.
+SILENT = """
+const [ask, wait] = [fetch, setTimeout];
+let isFirst = true;
+window.setTimeout = (run, ms) => wait(run, ms > 20000 ? 1000 : ms);
+window.fetch = (path, details) => {
+  if (!isFirst || !path.endsWith("/events")) return ask(path, details);
+  isFirst = false;
+  return Promise.resolve(new Response(new ReadableStream()));
+};
+"""
+
 
 def try_sample(page: Page) -> None:
     page.click("#sample")
@@ -90,3 +102,12 @@ def test_a_folder_that_is_dropped_is_called_one(
         data = {"items": [], "files": [str(tmp_path)], "dragOperationsMask": 1}
         mouse.send("Input.dispatchDragEvent", {"type": step, "x": 9, "y": 9, "data": data})
     expect(page.locator(".about.bad")).to_contain_text("It is a folder")
+
+
+def test_a_connection_that_is_silent_is_given_up_and_made_anew(
+    visitor: Visitor, stack: RunningStack
+) -> None:
+    # As after a sleep, or in another network: nobody says that the connection is gone.
+    visitor.context.add_init_script(SILENT)
+    page = visitor.open(stack.url)
+    try_sample(page)

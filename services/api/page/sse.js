@@ -1,5 +1,8 @@
 /** Reads server-sent events from a fetch body: EventSource cannot send an API key. */
 
+/** The service says something every 15 s; a connection silent for longer is dead, as after a sleep. */
+const SILENCE_MS = 40_000;
+
 /** @returns {AsyncGenerator<{id: string, event: string, data: string}>} */
 export async function* messages(body) {
   let message = blank();
@@ -26,7 +29,7 @@ async function* lines(body) {
   let rest = "";
   try {
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await inTime(reader.read());
       if (done) return;
       const parts = (rest + value).split(/\r\n|\n|\r(?!$)/);
       rest = parts.pop();
@@ -35,4 +38,13 @@ async function* lines(body) {
   } finally {
     await reader.cancel().catch(() => {});
   }
+}
+
+/** The answer, unless it takes so long that none will come. */
+function inTime(answer) {
+  let timer;
+  const silence = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error("The connection is silent.")), SILENCE_MS);
+  });
+  return Promise.race([answer, silence]).finally(() => clearTimeout(timer));
 }
