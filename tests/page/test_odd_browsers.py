@@ -78,3 +78,22 @@ def test_with_colours_of_the_readers_own_position_and_choice_are_seen(
     assert page.locator("#seek").evaluate(looks) == "auto"
     outline = "(element) => getComputedStyle(element).outlineStyle"
     assert page.locator(".job > button").evaluate(outline) == "solid"
+
+
+def test_what_is_spoken_comes_from_behind_the_player_without_motion_if_asked(
+    visitor: Visitor, stack: RunningStack
+) -> None:
+    page = visitor.open(stack.url, height=260)
+    page.emulate_media(reduced_motion="reduce")
+    page.click("#sample")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    # The list made long, so that its first segment is above what is seen.
+    page.evaluate("document.querySelector('#segments').style.paddingBottom = '900px'")
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.evaluate("document.querySelector('#segments [data-start]').click()")
+    spoken = page.locator(".segment.spoken")
+    expect(spoken).to_be_visible()
+    segment, player = spoken.bounding_box(), page.locator("#player").bounding_box()
+    assert segment and player
+    assert 0 <= player["y"]
+    assert segment["y"] >= player["y"] + player["height"] - 1

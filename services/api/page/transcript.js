@@ -6,6 +6,7 @@ import { clock } from "./format.js";
 const UNSURE = 0.4;
 const list = document.getElementById("segments");
 
+const isCalm = matchMedia("(prefers-reduced-motion: reduce)");
 let marks = [];
 let drawn = [];
 let spoken = [];
@@ -41,7 +42,7 @@ export function highlight(seconds) {
   if (now.length === spoken.length && now.every((element, i) => element === spoken[i])) return;
   for (const element of spoken) element.classList.remove("spoken");
   for (const element of now) element.classList.add("spoken");
-  if (now[0] && now[0] !== spoken[0]) now[0].scrollIntoView({ block: "nearest", behavior: "smooth" });
+  if (now[0] && now[0] !== spoken[0]) now[0].scrollIntoView({ block: "nearest", behavior: isCalm.matches ? "auto" : "smooth" });
   spoken = now;
 }
 
