@@ -173,6 +173,15 @@ class JobQueue:
         return RqJob.fetch(job_id, connection=self.redis, serializer=JSONSerializer)
 
     @redis_errors()
+    def waiting_ids(self) -> set[str]:
+        """Return the jobs that wait in a lane, or that a worker has just taken from it."""
+        pipe = self.redis.pipeline(transaction=False)  # A full Redis refuses MULTI.
+        for queue in self.queues.values():
+            pipe.lrange(queue.key, 0, -1)
+            pipe.lrange(queue.intermediate_queue.key, 0, -1)
+        return {text(job_id) for job_ids in pipe.execute() for job_id in job_ids}
+
+    @redis_errors()
     def started_ids(self) -> set[str]:
         """Return the jobs that workers hold, without RQ's unlocked clean-up."""
         found: set[str] = set()

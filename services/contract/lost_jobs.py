@@ -7,8 +7,6 @@ moves a job. They are put back, with their checkpoints.
 from contextlib import suppress
 from typing import cast
 
-from rq.job import JobStatus as RqStatus
-
 from services.contract.errors import JobNotFoundError
 from services.contract.job_index import index_key
 from services.contract.job_queue import JobQueue
@@ -20,7 +18,6 @@ LOST_KEY = "stt:lost"
 #: A job is lost only if two sweeps in a row find it so: a worker may be between two steps.
 MEMORY_S = 600
 MOST_DEATHS = 10
-KNOWN = {status.value for status in (RqStatus.QUEUED, RqStatus.STARTED, RqStatus.SCHEDULED)}
 
 
 def requeue_lost(store: JobStore, queue: JobQueue) -> int:
@@ -34,21 +31,25 @@ def requeue_lost(store: JobStore, queue: JobQueue) -> int:
 
 @redis_errors()
 def find_lost(store: JobStore, queue: JobQueue) -> set[str]:
-    """Return unfinished jobs without a live record in RQ, in a few round trips."""
+    """Return unfinished jobs that neither wait nor are in a worker's hands, in a few round trips.
+
+    What RQ's record says of its status is not asked: it outlives the place that it speaks of.
+    """
     ids: list[str] = []
     for status in (JobStatus.QUEUED, JobStatus.PROCESSING):
         rows = cast(list[bytes], store.redis.zrange(index_key(status, "all"), 0, -1))
         ids += [text(row) for row in rows]
     pipe = store.redis.pipeline(transaction=False)
     for job_id in ids:
-        pipe.hget(queue.record_key(job_id), "status")
-    states = pipe.execute()
+        pipe.exists(queue.record_key(job_id))
+    has_record = pipe.execute()
+    waiting = queue.waiting_ids()
     lost = {
         job_id
-        for job_id, state in zip(ids, states, strict=True)
-        if not state or text(state) not in KNOWN
+        for job_id, exists in zip(ids, has_record, strict=True)
+        if not exists or job_id not in waiting
     }
-    # A run that lost its lease may have ended RQ's record while another one holds the job.
+    # Read last, as jobs go from one to the other.
     return lost - queue.started_ids() if lost else lost
 
 

@@ -28,7 +28,10 @@ if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('LREM', KEYS[3], 0, ARGV[2])
 redis.call('DEL', ARGV[4] .. ':execution:' .. ARGV[1])
 redis.call('ZREM', ARGV[4] .. ':executions:' .. ARGV[2], ARGV[3])
-if redis.call('HGET', KEYS[4], 'status') ~= 'started' then return 0 end
+local status = redis.call('HGET', KEYS[4], 'status')
+-- 'queued': its worker died, or Redis was full, between its claim and its start
+if status ~= 'started' and status ~= 'queued' then return 0 end
+redis.call('LREM', KEYS[2], 0, ARGV[2])
 redis.call('HSET', KEYS[4], 'status', 'queued')
 redis.call('LPUSH', KEYS[2], ARGV[2])
 return 1

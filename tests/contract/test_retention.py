@@ -267,6 +267,30 @@ def test_job_that_rq_gave_up_is_enqueued_again(
     assert queue.position(job) == 1
 
 
+@pytest.mark.parametrize("said", [RqStatus.QUEUED, RqStatus.STARTED])
+def test_job_of_which_rq_has_nothing_but_a_record_is_enqueued_again(
+    store: JobStore, queue: JobQueue, audio: AudioStore, said: RqStatus
+) -> None:
+    job = recorded(audio, store)
+    queue.enqueue(job)
+    queue.redis.lpop(queue.queues[job.lane].key)
+    queue.fetch(job.id).set_status(said)
+    for _ in range(2):
+        swept(store, queue, audio)
+    assert queue.position(job) == 1
+
+
+def test_job_that_a_worker_has_just_taken_is_not_lost(
+    store: JobStore, queue: JobQueue, audio: AudioStore
+) -> None:
+    job = recorded(audio, store)
+    queue.enqueue(job)
+    lane = queue.queues[job.lane]
+    queue.redis.lmove(lane.key, lane.intermediate_queue.key)
+    for _ in range(3):
+        assert swept(store, queue, audio).requeued == 0
+
+
 def test_job_that_a_worker_holds_is_not_lost(
     store: JobStore, queue: JobQueue, audio: AudioStore
 ) -> None:

@@ -55,17 +55,22 @@ class Hall:
         assert isinstance(moved, bytes)
         return moved.decode()
 
-    def start(self, ttl: float = -1.0) -> str:
-        """Claim and start the next job; its lease ends in `ttl` seconds."""
-        job_id = self.pop()
-        job = self.queue.fetch(job_id)
+    def claim(self, ttl: float = -1.0) -> Execution:
+        """Claim the next job for a run, as yet without starting it; its lease ends in `ttl` s."""
+        job = self.queue.fetch(self.pop())
         with self.redis.pipeline() as pipeline:
             execution = Execution.create(job, 60, pipeline=pipeline, worker_name="gone")
-            job.set_status(RqStatus.STARTED, pipeline=pipeline)
             pipeline.execute()
         entry = {execution.composite_key: time.time() + ttl}
         self.redis.zadd(self.lane.started_job_registry.key, entry)
-        self.lane.intermediate_queue.remove(job_id)
+        self.lane.intermediate_queue.remove(job.id)
+        return execution
+
+    def start(self, ttl: float = -1.0) -> str:
+        """Claim and start the next job; its lease ends in `ttl` seconds."""
+        execution = self.claim(ttl)
+        job_id: str = execution.job_id
+        self.queue.fetch(job_id).set_status(RqStatus.STARTED)
         self.store.start(job_id, execution.id, "tiny@1")
         return job_id
 
@@ -148,6 +153,15 @@ def test_a_job_that_was_popped_and_never_started_comes_back(hall: Hall) -> None:
     assert hall.waiting() == [first, second]
     assert hall.store.get(first).abandoned == 0
     assert hall.lane.intermediate_queue.get_job_ids() == []
+
+
+def test_a_job_that_was_claimed_and_never_started_comes_back(hall: Hall) -> None:
+    first, second = hall.send(), hall.send()
+    assert hall.claim().job_id == first
+    hall.sweeper.sweep()
+    assert hall.waiting() == [first, second]
+    assert hall.store.get(first).abandoned == 0
+    assert hall.queue.started_ids() == set()
 
 
 def test_a_deleted_job_leaves_the_intermediate_list(hall: Hall) -> None:
