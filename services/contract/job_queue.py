@@ -11,6 +11,7 @@ from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job as RqJob
 from rq.job import JobStatus as RqStatus
 from rq.serializers import JSONSerializer
+from rq.worker_registration import clean_worker_registry
 
 from services.contract.job_record import QueueEntry
 from services.contract.redis_client import redis_errors, text
@@ -131,6 +132,17 @@ class JobQueue:
         finally:
             for queue in self.queues.values():
                 self.redis.lrem(queue.key, 0, job_id)
+
+    @redis_errors()
+    def forget_ended(self) -> None:
+        """Take those jobs and workers from RQ's lists whose own records have expired.
+
+        RQ's workers do that in their main loop, and ours has another one.
+        """
+        for queue in self.queues.values():
+            queue.finished_job_registry.cleanup()
+            queue.failed_job_registry.cleanup()
+            clean_worker_registry(queue)
 
     def _forget(self, rq_job: RqJob) -> None:
         try:

@@ -69,6 +69,7 @@ def sweep(store: JobStore, queue: JobQueue, audio: AudioStore) -> SweepCounts | 
     release_due_audio(store)
     n_jobs = delete_due_jobs(store, queue)
     n_requeued = requeue_lost(store, queue)
+    queue.forget_ended()
     if is_due(store, "rewrite", REWRITE_EVERY_S):
         rewrite_after_deletes(store.redis)
     # A store that does not answer raises here, when all that needs only Redis is done.

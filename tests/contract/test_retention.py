@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from rq import SimpleWorker
 from rq.job import JobStatus as RqStatus
 
 from services.contract.append_only_file import rewrite_after_deletes
@@ -301,6 +302,25 @@ def test_job_that_a_worker_holds_is_not_lost(
     for _ in range(3):
         assert swept(store, queue, audio).requeued == 0
     assert store.add_window(job.id, "r", "v", window(0), 0.5)
+
+
+def test_lists_of_rq_hold_only_what_still_has_a_record(
+    store: JobStore, queue: JobQueue, audio: AudioStore
+) -> None:
+    queue.enqueue(job := recorded(audio, store))
+    lane = queue.queues[job.lane]
+    worker = SimpleWorker([lane], connection=queue.redis, serializer=lane.serializer)
+    worker.register_birth()
+    lane.finished_job_registry.add(queue.fetch(job.id), ttl=60)
+    for registry in (lane.finished_job_registry, lane.failed_job_registry):
+        queue.redis.zadd(registry.key, {"gone": time.time() - 1})
+    for key in ("rq:workers", f"rq:workers:{lane.name}"):
+        queue.redis.sadd(key, "rq:worker:gone")
+    swept(store, queue, audio)
+    assert queue.redis.zrange(lane.finished_job_registry.key, 0, -1) == [job.id.encode()]
+    assert not queue.redis.exists(lane.failed_job_registry.key)
+    for key in ("rq:workers", f"rq:workers:{lane.name}"):
+        assert queue.redis.smembers(key) == {worker.key.encode()}
 
 
 def test_job_that_is_lost_again_and_again_fails(
