@@ -158,7 +158,7 @@ class AudioStore:
 
     def delete(self, key: str) -> None:
         """Delete a recording; one that is gone already is fine."""
-        path = self._path(key)
+        path = self._readable(key)
         with store_errors():
             try:
                 self._fs.rm_file(path)
@@ -202,7 +202,7 @@ class AudioStore:
         return f"{self._root}/{key}"
 
     def _readable(self, key: str) -> str:
-        """Return a key's path in a folder that is there: a lost mount is not expired audio."""
+        """Return a key's path in a folder that is there: on a lost mount nothing has expired."""
         if self._is_local and not os.path.isdir(self._root):
             raise AudioStoreError(GONE)
         return self._path(key)

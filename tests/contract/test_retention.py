@@ -126,6 +126,18 @@ def test_retry_of_a_job_just_deleted_keeps_the_recording(
     assert audio.exists(first.audio.key)
 
 
+def test_recording_in_a_folder_that_was_away_is_deleted_by_a_later_sweep(
+    store: JobStore, queue: JobQueue, audio: AudioStore, tmp_path: Path
+) -> None:
+    job = recorded(audio, store)
+    (tmp_path / "audio").rename(tmp_path / "away")
+    with pytest.raises(AudioStoreError):
+        erase(job.id, store, queue, audio)
+    (tmp_path / "away").rename(tmp_path / "audio")
+    assert swept(store, queue, audio).recordings == 1
+    assert not audio.exists(job.audio.key)
+
+
 def test_recording_that_could_not_be_deleted_is_deleted_by_a_later_sweep(
     store: JobStore, queue: JobQueue, audio: AudioStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
