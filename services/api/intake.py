@@ -124,12 +124,18 @@ async def recording(
 
 def submit(service: Service, job: Job) -> Accepted:
     """Record a job and put it into the queue. Sync: call it in a thread."""
-    service.metrics.accepted(job.id, job.lane.value, job.audio.n_bytes, job.audio.duration)
+    service.metrics.follow(job.id, job.audio.duration)
     try:
         service.jobs.create(job, service.queue.entry(job))
     except SttError:
         service.metrics.forget(job.id)
         raise
+    return new(service, job)
+
+
+def new(service: Service, job: Job) -> Accepted:
+    """Count a job that was created just now."""
+    service.metrics.accepted(job.lane.value, job.audio.n_bytes, job.audio.duration)
     return Accepted(job, is_new=True)
 
 
@@ -164,7 +170,7 @@ def submit_once(
             f"Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY_CHARS} characters.",
             param="Idempotency-Key",
         )
-    service.metrics.accepted(job.id, job.lane.value, job.audio.n_bytes, job.audio.duration)
+    service.metrics.follow(job.id, job.audio.duration)
     try:
         entry = service.queue.entry(job)
         earlier = service.jobs.create_once(job, idempotency_key, fingerprint(job), entry)
@@ -172,7 +178,7 @@ def submit_once(
         service.metrics.forget(job.id)
         raise
     if earlier is None:
-        return Accepted(job, is_new=True)
+        return new(service, job)
     service.metrics.forget(job.id)
     return Accepted(service.jobs.get(earlier, job.owner), is_new=False)
 

@@ -57,11 +57,14 @@ class Metrics:
         """Count one error."""
         self._errors.labels(code).inc()
 
-    def accepted(self, job_id: str, lane: str, n_bytes: int, duration: Seconds) -> None:
+    def follow(self, job_id: str, duration: Seconds) -> None:
         """Follow a job that this process is about to create."""
+        self._times[job_id] = _Times(duration)
+
+    def accepted(self, lane: str, n_bytes: int, duration: Seconds) -> None:
+        """Count a job that was created."""
         self._uploaded.inc(n_bytes)
         self._audio.labels(lane).inc(duration)
-        self._times[job_id] = _Times(duration)
 
     def forget(self, job_id: str) -> None:
         """Stop following a job that could not be created."""

@@ -185,7 +185,7 @@ def test_deletion_leaves_no_byte(
 
 
 def test_an_idempotency_key_makes_one_job(client: httpx.Client, api: RunningApi) -> None:
-    body, other = wav(), wav(0.5)
+    body, other, n_bytes = wav(), wav(0.5), n_uploaded(client)
 
     def send(content: bytes) -> httpx.Response:
         headers = {"content-type": "audio/wav", "Idempotency-Key": "abc"}
@@ -197,6 +197,12 @@ def test_an_idempotency_key_makes_one_job(client: httpx.Client, api: RunningApi)
     assert conflict.status_code == 422
     assert conflict.json()["error"]["code"] == "idempotency_conflict"
     assert len(api.stored()) == 1
+    assert n_uploaded(client) - n_bytes == len(body)
+
+
+def n_uploaded(client: httpx.Client) -> float:
+    figures = dict(line.rsplit(" ", 1) for line in client.get("/metrics").text.splitlines())
+    return float(figures["stt_upload_bytes_total"])
 
 
 def test_batches_are_counted_and_zipped(client: httpx.Client, worker: ScriptedWorker) -> None:
