@@ -22,7 +22,7 @@ from services.api.auth import KeyRing
 from services.api.limits import Limits
 from services.api.maintenance import refresh_forever, sweep_forever
 from services.api.metrics import Metrics, SharedFigures
-from services.api.middleware import RequestIds, UnreadBodies
+from services.api.middleware import RequestIds, Unfinished, UnreadBodies
 from services.api.probe import Probe
 from services.api.served_model import ServedModels
 from services.api.service import Service
@@ -74,6 +74,7 @@ def create_app(settings: ApiSettings, *, redis: Redis | None = None) -> FastAPI:
     pages.install(app)
     error_handlers.install(app)
     app.add_middleware(UnreadBodies)
+    app.add_middleware(Unfinished)
     allow_pages_elsewhere(app, settings.cors_origins)
     app.add_middleware(RequestIds, metrics=service.metrics)
     return app

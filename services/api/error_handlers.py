@@ -69,6 +69,7 @@ STATUS: dict[str, int] = {
     "service_error": 500,
     "queue_unavailable": 503,
     "audio_store_unavailable": 503,
+    "service_stopping": 503,
     "store_full": 507,
     "internal_error": 500,
     # These stop a process or a command; a route that met one would be a defect of ours.

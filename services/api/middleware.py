@@ -1,4 +1,4 @@
-"""ASGI middleware: request ids and the access log, and a gentle end for bodies nobody reads.
+"""ASGI middleware: request ids and the access log, and gentle ends: of bodies, and of the process.
 
 Plain ASGI, since Starlette's BaseHTTPMiddleware would buffer uploads and break streaming.
 """
@@ -11,9 +11,12 @@ import time
 from random import Random
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.api.error_handlers import answered
 from services.api.metrics import Metrics
+from services.contract.errors import StoppingError
 
 access_logger = logging.getLogger("services.api.access")
 
@@ -67,6 +70,37 @@ class RequestIds:
             status,
             extra={"request_id": scope["request_id"], "took_s": round(took_s, 4)},
         )
+
+
+class Unfinished:
+    """Answers requests that are under way when the process stops: send it again.
+
+    The server cancels them, and nothing else cancels one. A stream that has begun is cut, and its
+    client comes back by itself.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap an application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_begun = False
+
+        async def note(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note)
+        except asyncio.CancelledError:
+            if not has_begun:
+                error = StoppingError("The service restarts; send the same request again.")
+                await answered(Request(scope), error)(scope, receive, send)
 
 
 class UnreadBodies:

@@ -15,7 +15,7 @@ SttError                          code, message, retryable=False
 ├─ TranscriptionError             our fault, seen by the caller as status=failed
 │  └─ GpuMemoryError · TranscriptionTimeoutError · WorkerLostError · JobCanceledError
 ├─ ServiceError                   an operator can fix it
-│  └─ QueueUnavailableError · AudioStoreError · StoreFullError · InternalError
+│  └─ QueueUnavailableError · AudioStoreError · StoreFullError · StoppingError · InternalError
 ├─ SettingsError                  a process was configured wrongly and does not start
 ├─ ModelBundleError               a model cannot be read, verified, gated or deployed
 └─ TrainingError                  the person who trains can fix it
@@ -277,6 +277,13 @@ class StoreFullError(ServiceError):
     """The audio store has no space left."""
 
     code = "store_full"
+
+
+class StoppingError(ServiceError):
+    """The process that had the request was asked to stop; its successor takes it."""
+
+    code = "service_stopping"
+    retryable = True
 
 
 class InternalError(ServiceError):

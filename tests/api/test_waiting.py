@@ -48,6 +48,28 @@ def hang_up_on(api: RunningApi, jobs: JobStore, stream: str = "false") -> str:
     return job_id
 
 
+def test_a_call_that_waits_when_the_process_stops_is_told_to_come_again(
+    redis_url: str, tmp_path: Path, jobs: JobStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers: list[httpx.Response] = []
+    with RunningApi(redis_url, tmp_path) as api, api.client() as client:
+
+        def call() -> None:
+            answers.append(client.post(ROUTE, files={"file": ("a.wav", wav(), "audio/wav")}))
+
+        waiting = threading.Thread(target=call)
+        waiting.start()
+        job_id = only_job(jobs)
+        api.server.should_exit = True
+        waiting.join(timeout=20)
+    (answer,) = answers
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "service_stopping"
+    assert answer.headers["x-should-retry"] == "true"
+    assert "Traceback" not in caplog.text
+    assert jobs.get(job_id).status is JobStatus.QUEUED
+
+
 @pytest.mark.parametrize("stream", ["false", "true"])
 def test_a_job_that_nobody_waits_for_is_canceled(
     redis_url: str, tmp_path: Path, jobs: JobStore, stream: str
