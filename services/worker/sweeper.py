@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 _TAKE_BACK = """
 if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('LREM', KEYS[3], 0, ARGV[2])
+local worker = redis.call('HGET', ARGV[4] .. ':execution:' .. ARGV[1], 'worker_name')
+if worker then redis.call('SREM', ARGV[4] .. ':worker:' .. worker .. ':executions', ARGV[1]) end
 redis.call('DEL', ARGV[4] .. ':execution:' .. ARGV[1])
 redis.call('ZREM', ARGV[4] .. ':executions:' .. ARGV[2], ARGV[3])
 local status = redis.call('HGET', KEYS[4], 'status')

@@ -96,6 +96,7 @@ def test_an_abandoned_job_goes_to_the_front_without_a_retry(hall: Hall) -> None:
     assert hall.queue.fetch(first).retries_left == retries
     assert hall.queue.fetch(first).get_status() == RqStatus.QUEUED
     assert hall.queue.started_ids() == set()
+    assert hall.redis.keys("rq:*execution*") == []
 
 
 def test_sweepers_that_find_the_same_job_requeue_it_once(hall: Hall) -> None:
