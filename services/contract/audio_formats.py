@@ -7,8 +7,8 @@ the decoder of the worker open files with these options.
 
 _FORMATS = (
     "aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "caf", "dts", "eac3",
-    "flac", "flv", "gsm", "matroska", "mov", "mp3", "mpeg", "mpegts", "mpegvideo", "mxf", "ogg", "rm",
-    "tta", "voc", "w64", "wav", "wv",
+    "flac", "flv", "gsm", "matroska", "mov", "mp3", "mpeg", "mpegts", "mpegvideo", "mxf", "ogg",
+    "rm", "tta", "voc", "w64", "wav", "wv",
 )  # fmt: skip
 
 #: Options for `av.open`: FFmpeg's own names.
