@@ -18,6 +18,8 @@ MAX_FIELDS = 200
 MAX_FIELD_BYTES = 64 * 1024
 MAX_ALL_FIELDS_BYTES = 256 * 1024
 MAX_FILENAME_CHARS = 200
+#: Categories of characters that end a line, steer a terminal, turn text round or show nothing.
+UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 #: How some clients write a name that is not ASCII, though forms should not have it (RFC 7578 4.2).
 #: Where both are sent, as .NET does, the other one is an approximation (RFC 6266 4.3).
 _ENCODED_FILENAME = re.compile(r"filename\*=utf-8'[^']*'(?P<name>[^;\s]+)", re.IGNORECASE)
@@ -186,7 +188,7 @@ def clean_filename(name: str) -> str:
     Nothing in the audio store is ever named by it.
     """
     last = re.split(r"[/\\]", name)[-1]
-    visible = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
+    visible = "".join(c for c in last if unicodedata.category(c) not in UNSEEN)
     visible = visible.strip().lstrip(".")
     stem, dot, suffix = visible.rpartition(".")
     if len(visible) <= MAX_FILENAME_CHARS or len(suffix) > 10:

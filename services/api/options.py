@@ -3,11 +3,19 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from services.api.field_values import NewBatch, lowered
 from services.api.form_fields import Pairs, gather, json_object, split_name
 from services.api.languages import code_of
+from services.api.multipart_form import clean_filename
 from services.api.served_model import ServedModel
 from services.contract.errors import (
     InvalidOptionsError,
@@ -127,7 +135,7 @@ class JobFields(OptionFields):
     """A name that jobs share; see /v1/batches."""
     priority: Annotated[Lane, BeforeValidator(lowered)] | None = None
     """`interactive` or `bulk`; by default short recordings without a batch are interactive."""
-    filename: Annotated[str, Field(max_length=1000)] | None = None
+    filename: Annotated[str, Field(max_length=1000), AfterValidator(clean_filename)] | None = None
     """Name to show for a raw body."""
 
     @property

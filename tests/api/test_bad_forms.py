@@ -76,6 +76,7 @@ NAMES = {
     "a\x00b.wav": "ab.wav",
     "x" * 5000 + ".wav": "x" * 196 + ".wav",
     "mötet 🎤.wav": "mötet 🎤.wav",
+    "a\u2028b\u2029.wav": "ab.wav",
     "..": "",
 }
 
@@ -92,6 +93,18 @@ def test_hostile_file_names_are_cleaned(strict_api: RunningApi, name: str) -> No
             assert answer.json()["audio"]["filename"] == NAMES[name]
             http.delete(answer.headers["location"])
     assert all(len(stored) == 32 for stored in strict_api.stored())
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_hostile_names_in_a_field_are_cleaned_too(strict_api: RunningApi, name: str) -> None:
+    """They name the entries of archives, so a path in one would leave the folder it goes to."""
+    with strict_api.client() as http:
+        for params, fields in (({"filename": name[-1000:]}, {}), ({}, {"filename": name[-1000:]})):
+            files = {"file": ("", wav(0.1))}
+            answer = http.post("/v1/jobs", params=params, data=fields, files=files)
+            assert answer.status_code == 202, answer.text
+            assert answer.json()["audio"]["filename"] == NAMES[name]
+            http.delete(answer.headers["location"])
 
 
 @pytest.mark.parametrize("plain", [b"", b'filename="=?utf-8?B?bcO2dGUvYS53YXY=?="; '])
