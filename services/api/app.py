@@ -18,7 +18,7 @@ from services.api import (
     pages,
     transcriptions,
 )
-from services.api.auth import KeyRing
+from services.api.auth import KeyRing, named_origins
 from services.api.limits import Limits
 from services.api.maintenance import refresh_forever, sweep_forever
 from services.api.metrics import Metrics, SharedFigures
@@ -82,8 +82,7 @@ def create_app(settings: ApiSettings, *, redis: Redis | None = None) -> FastAPI:
 
 def allow_pages_elsewhere(app: FastAPI, origins: str) -> None:
     """Let web pages of other origins call the API from a browser, if any are named."""
-    named = [origin.strip() for origin in origins.split(",") if origin.strip()]
-    if named:
+    if named := named_origins(origins):
         app.add_middleware(
             CORSMiddleware,
             allow_origins=named,

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,6 +16,8 @@ from services.contract.errors import InvalidApiKeyError, InvalidRequestError, Se
 from services.contract.settings import ApiSettings
 
 PUBLIC = "public"
+#: What changes nothing; all other methods do.
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _ENTRY = re.compile(r"^(?P<name>[\w.-]{1,64}):(?P<sha256>[0-9a-fA-F]{64})$", re.ASCII)
 
 
@@ -30,16 +32,20 @@ class ApiKey:
 class KeyRing:
     """All keys of this stack; empty accepts everybody."""
 
-    def __init__(self, keys: Sequence[ApiKey], *, local_only: bool) -> None:
+    def __init__(
+        self, keys: Sequence[ApiKey], *, local_only: bool, pages: Collection[str] = ()
+    ) -> None:
         """Keep the keys.
 
         Args:
             keys: none accepts every caller as "public".
             local_only: answer only requests that name this machine as their host. A web page
                 elsewhere could else point its own name at 127.0.0.1 and read the answers.
+            pages: origins of web pages elsewhere that may call.
         """
         self._keys = tuple(keys)
         self._local_only = local_only
+        self._pages = pages
 
     @classmethod
     def of(cls, settings: ApiSettings) -> "KeyRing":
@@ -57,7 +63,8 @@ class KeyRing:
                 "with `whisper-sv key NAME`), or STT_ALLOW_NO_KEYS=true if something else checks "
                 "callers"
             )
-        return cls(keys, local_only=not keys and not settings.allow_no_keys)
+        local_only = not keys and not settings.allow_no_keys
+        return cls(keys, local_only=local_only, pages=named_origins(settings.cors_origins))
 
     @property
     def is_open(self) -> bool:
@@ -85,6 +92,28 @@ class KeyRing:
             raise InvalidApiKeyError("Send an API key: Authorization: Bearer KEY.")
         return self._owner_of(secret.strip())
 
+    def refuse_foreign_page(self, method: str, headers: Mapping[str, str]) -> None:
+        """Keep web pages elsewhere from making jobs on the machine of whoever looks at them.
+
+        A browser lets every page send a form to 127.0.0.1: it asks for leave only to show the page
+        the answer, or where a request has a key.
+
+        Raises:
+            InvalidRequestError: a page sent it whose origin is not ours and not in the settings.
+        Source: Go's net/http, CrossOriginProtection.
+        """
+        if not self._local_only or method in SAFE_METHODS:
+            return
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        if site is None:  # No browser, or an old one.
+            is_ours = origin is None or origin.partition("://")[2] == headers.get("host")
+        else:
+            is_ours = site in ("same-origin", "none")
+        if not is_ours and origin not in self._pages and "*" not in self._pages:
+            raise InvalidRequestError(
+                "A web page of another origin sent this; name it in STT_CORS_ORIGINS if it may."
+            )
+
     def _owner_of(self, secret: str) -> str:
         """Compare with every key, so that time tells nothing about which one was near."""
         digest = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
@@ -104,8 +133,9 @@ class Authentication(SecurityBase):
     scheme_name = "key"
 
     async def __call__(self, request: Request) -> str:
-        """Return the owner of a request. Raises as `KeyRing.owner`."""
+        """Return the owner of a request. Raises as `owner` and `refuse_foreign_page` of KeyRing."""
         ring: KeyRing = request.app.state.service.keys
+        ring.refuse_foreign_page(request.method, request.headers)
         return ring.owner(request.headers.get("authorization"), request.headers.get("host", ""))
 
 
@@ -118,6 +148,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def named_origins(origins: str) -> list[str]:
+    """Return the origins that the setting names."""
+    return [origin.strip() for origin in origins.split(",") if origin.strip()]
 
 
 def _without_port(host: str) -> str:

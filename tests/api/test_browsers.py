@@ -56,6 +56,49 @@ def test_a_named_page_may_call_and_read(redis_url: str, tmp_path: Path) -> None:
         assert refused.headers["access-control-allow-origin"] == PAGE
 
 
+FOREIGN = [
+    {"Origin": PAGE, "Sec-Fetch-Site": "cross-site"},
+    {"Origin": "http://localhost:3000", "Sec-Fetch-Site": "same-site"},
+    {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Origin": PAGE},
+    {"Origin": "null"},
+    {"Origin": "http://["},
+]
+
+
+def post(client: httpx.Client, headers: dict[str, str]) -> httpx.Response:
+    return client.post("/v1/jobs", files={"file": ("a.wav", wav(0.1))}, headers=headers)
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_a_page_elsewhere_makes_no_job_where_nobody_needs_a_key(
+    api: RunningApi, client: httpx.Client, headers: dict[str, str]
+) -> None:
+    """Browsers send such a form without asking; only the answer is kept from the page."""
+    answer = post(client, headers)
+    assert answer.status_code == 400
+    assert "STT_CORS_ORIGINS" in answer.json()["error"]["message"]
+    assert client.get("/v1/jobs").json()["data"] == [] == api.stored()
+
+
+def test_our_own_page_and_programs_make_jobs(api: RunningApi, client: httpx.Client) -> None:
+    for headers in (
+        {"Origin": api.url, "Sec-Fetch-Site": "same-origin"},
+        {"Origin": api.url},
+        # A server for development that passes requests on, under an address of its own.
+        {"Origin": "http://localhost:5173", "Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none"},
+        {},
+    ):
+        assert post(client, headers).status_code == 202, headers
+
+
+def test_any_page_makes_jobs_if_any_is_named(redis_url: str, tmp_path: Path) -> None:
+    with RunningApi(redis_url, tmp_path, cors_origins="*") as running, running.client() as client:
+        assert {post(client, headers).status_code for headers in FOREIGN} == {202}
+
+
 @pytest.mark.parametrize(
     "given", ["app.example.org", "https://a.org/", "https://a.org,*", "https://a b"]
 )
