@@ -1,20 +1,53 @@
-"""HTTP as uvicorn speaks it, also to clients that would rather speak another protocol.
+"""HTTP as uvicorn speaks it, with bounds, and also to clients that would rather speak another one.
+
+Whoever has no key yet can send a head without end or never end it: uvicorn would keep all of it,
+and the connection, for ever.
 
 Java's HttpClient offers HTTP/2 with every plain request. For httptools what follows such an offer
 is the other protocol, so the body would be lost (uvicorn issue 2722); h11 reads it as HTTP.
 """
 
+import asyncio
+
 from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+#: What h11 takes, too; most proxies pass on less.
+MAX_HEAD_BYTES = 64 * 1024
 
 
 class HttpProtocol(HttpToolsProtocol):
     """Leaves a connection with such an offer to h11; all others stay with httptools."""
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, and wait for the first head no longer than for a later one."""
+        super().connection_made(transport)
+        self._is_in_head = False
+        self._n_head_bytes = 0
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self._is_in_head = True
+        self._n_head_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        """Take a request whose head is whole; only this ends the wait for it."""
+        self._is_in_head = False
+        self._unset_keepalive_if_required()
+        super().on_headers_complete()
+
     def data_received(self, data: bytes) -> None:
         """Take the next bytes of the connection."""
-        self._unset_keepalive_if_required()
+        # The piece in which a head begins is not counted: a body may end in it.
+        self._n_head_bytes += len(data) if self._is_in_head else 0
+        if self._n_head_bytes > MAX_HEAD_BYTES:
+            self.send_400_response("The request's head is too large.")
+            return
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as offer:
@@ -40,6 +73,11 @@ class HttpProtocol(HttpToolsProtocol):
 
 class _DecliningProtocol(H11Protocol):
     """Declines all offers without a warning: its clients repeat them with every request."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take the next bytes; here, too, only a whole head ends the wait for it."""
+        self.conn.receive_data(data)
+        self.handle_events()
 
     def _should_upgrade(self) -> bool:
         return False

@@ -1,7 +1,9 @@
-"""Clients that offer another protocol, as Java's HttpClient does with every plain request."""
+"""Clients that offer another protocol, as Java's HttpClient does, and heads without end."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -50,3 +52,50 @@ def test_an_offer_may_come_in_pieces(api: RunningApi, size: int) -> None:
             connection.sendall(data[start : min(start + size, 400)])
         connection.sendall(data[400:])
         assert connection.recv(100).startswith(b"HTTP/1.1 202 ")
+
+
+GET = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+OFFERED = GET + "".join(f"{name}: {value}\r\n" for name, value in OFFER.items())
+
+
+@pytest.mark.parametrize("before", ["", f"{GET}\r\n", f"{OFFERED}\r\n"], ids=range(3))
+@pytest.mark.parametrize(
+    "endless", ["GET /" + 200_000 * "a", GET + 30_000 * "a: b\r\n"], ids=range(2)
+)
+def test_a_head_without_end_is_refused(api: RunningApi, before: str, endless: str) -> None:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as connection:
+        if before:
+            connection.sendall(before.encode())
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+        with suppress(ConnectionError):
+            for start in range(0, len(endless), 10_000):
+                connection.sendall(endless[start : start + 10_000].encode())
+            assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
+            assert connection.recv(1000) == b""
+
+
+@pytest.mark.parametrize("before", ["", f"{GET}\r\n", f"{OFFERED}\r\n"], ids=range(3))
+@pytest.mark.parametrize("begun", ["", GET], ids=range(2))
+def test_a_connection_whose_next_head_never_ends_is_closed(
+    api: RunningApi, before: str, begun: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.server.config, "timeout_keep_alive", 0.5)
+    with socket.create_connection(("127.0.0.1", api.port), timeout=5) as connection:
+        if before:
+            connection.sendall(before.encode())
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(begun.encode())
+        assert connection.recv(1000) == b""
+
+
+def test_a_slow_answer_outlives_the_wait_for_a_head(
+    api: RunningApi, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.server.config, "timeout_keep_alive", 0.2)
+    link = client.post("/v1/jobs", files={"file": ("a.wav", wav(0.1))}).json()["links"]["events"]
+    with client.stream("GET", link) as stream:
+        events = stream.iter_lines()
+        assert next(events).startswith("id:")
+        time.sleep(0.6)
+        client.post(link.replace("events", "cancel"))
+        assert "event: done" in list(events)
