@@ -25,6 +25,8 @@ Samples = NDArray[np.float32]
 Source = str | os.PathLike[str] | BinaryIO
 
 _BLOCK_SAMPLES = 10 * SAMPLE_RATE
+#: No encoder makes a packet as long; of a low sample rate, a few kilobytes become gigabytes here.
+_MAX_FRAME_S = 300
 #: Channels whose mean has less than this share of the louder one's power cancel each other.
 _CANCELED = 0.01
 #: Speech has a mean far below this, full scale being 1.
@@ -127,6 +129,10 @@ def _resampled(frames: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
     """Resample to mono or stereo; a stream that changes its format midway gets a new resampler."""
     resampler, described = None, None
     for frame in frames:
+        if frame.samples > _MAX_FRAME_S * frame.sample_rate:
+            raise UnsupportedAudioError(
+                f"a packet of it holds more than {_MAX_FRAME_S} s; export it in another format"
+            )
         found = (frame.format.name, frame.layout.name, frame.sample_rate)
         if resampler is None or found != described:
             if resampler is not None:

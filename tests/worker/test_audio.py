@@ -95,6 +95,19 @@ def test_video_with_sound_works_and_without_is_refused(speech: Speak, tmp_path: 
         samples_of(silent)
 
 
+def test_a_packet_of_many_minutes_is_refused(tmp_path: Path) -> None:
+    """A resampler returns it as a whole: 8 kB at one sample a second are a gigabyte here."""
+    path = tmp_path / "bomb.mkv"
+    with av.open(str(path), "w") as written:
+        stream = written.add_stream("pcm_s16le", rate=10)
+        stream.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(np.ones((1, 4_000), np.int16), "s16", "mono")
+        frame.rate = 10
+        written.mux(stream.encode(frame))
+    with pytest.raises(UnsupportedAudioError, match="300 s"):
+        list(decode(path))
+
+
 def test_an_open_file_is_read_like_a_path(speech: Speak) -> None:
     path = speech("Hej.")
     assert np.array_equal(samples_of(io.BytesIO(path.read_bytes())), samples_of(path))
