@@ -67,7 +67,9 @@ VAD_NAMES = {"silence_duration_ms": "min_silence_duration_ms", "prefix_padding_m
 class OptionFields(BaseModel):
     """What every transcribing request may say."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     model: str | None = None
     """Id or name of the served model, or an alias such as `whisper-1`."""

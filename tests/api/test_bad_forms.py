@@ -21,6 +21,7 @@ FIELDS = {
     "include": ("[" * 20_000, 400, "invalid_options"),
     "vad": ('{"a":' * 5_000, 400, "invalid_options"),
     "mode": ("quantum", 400, "invalid_options"),
+    "log_prob_threshold": ("-inf", 400, "invalid_options"),
     "prompt": ("x" * 5000, 400, "prompt_too_long"),
     "keywords": ("x" * 5000, 400, "prompt_too_long"),
 }
