@@ -73,7 +73,8 @@ def plan(data_dir: Path, environ: dict[str, str], lock: int) -> ChildPlan:
     """
     folder = data_dir.resolve() / "redis"
     socket = socket_path(data_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    # Its files hold the transcripts, and it lets everybody read them.
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if socket.parent.stat().st_uid != os.getuid():
         raise ServiceError(f"{socket.parent} belongs to somebody else; choose a shorter --data-dir")

@@ -122,8 +122,9 @@ def _free_port(host: str, port: int) -> int:
 def _prepared(data_dir: Path) -> Path:
     """Make the data folder and try to write in it: on a full disk no process could say why."""
     try:
-        for name in ("logs", "audio", "models"):
-            (data_dir / name).mkdir(parents=True, exist_ok=True)
+        (data_dir / "models").mkdir(parents=True, exist_ok=True)
+        for name in ("logs", "audio"):
+            (data_dir / name).mkdir(mode=0o700, exist_ok=True)
         with tempfile.TemporaryFile(dir=data_dir) as probe:
             probe.write(bytes(LEAST_FREE_BYTES))
             probe.flush()

@@ -137,6 +137,12 @@ def test_a_data_folder_serves_one_up(stack: RunningStack, tiny_bundle_dir: Path)
 
 
 @pytest.mark.slow
+def test_what_was_said_is_for_this_user_alone(stack: RunningStack) -> None:
+    for name in ("audio", "logs", "redis"):
+        assert (stack.data_dir / name).stat().st_mode & 0o777 == 0o700, name
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_whatever_ends_it_nothing_is_left(
     tmp_path: Path, tiny_bundle_dir: Path, speech: Speech, number: int
