@@ -99,3 +99,15 @@ def test_a_slow_answer_outlives_the_wait_for_a_head(
         time.sleep(0.6)
         client.post(link.replace("events", "cancel"))
         assert "event: done" in list(events)
+
+
+def test_a_method_of_the_clients_own_is_no_series_in_metrics(
+    api: RunningApi, client: httpx.Client
+) -> None:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=5) as connection:
+        connection.sendall(f"{OFFERED}\r\n".encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(b"FOO /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 405 ")
+    told = client.get("/metrics").text
+    assert 'method="other"' in told and "FOO" not in told
