@@ -1,7 +1,7 @@
 """HTTP as uvicorn speaks it, with bounds, and also to clients that would rather speak another one.
 
-Whoever has no key yet can send a head without end or never end it: uvicorn would keep all of it,
-and the connection, for ever.
+Whoever has no key yet can send a head (or trailers) without end or never end it: uvicorn would keep
+all of it, and the connection, for ever.
 
 Java's HttpClient offers HTTP/2 with every plain request. For httptools what follows such an offer
 is the other protocol, so the body would be lost (uvicorn issue 2722); h11 reads it as HTTP.
@@ -23,8 +23,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, and wait for the first head no longer than for a later one."""
         super().connection_made(transport)
-        self._is_in_head = False
-        self._n_head_bytes = 0
+        self._n_bytes = 0
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
@@ -32,22 +31,23 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        self._is_in_head = True
-        self._n_head_bytes = 0
+        self._n_bytes = 0
 
     def on_headers_complete(self) -> None:
         """Take a request whose head is whole; only this ends the wait for it."""
-        self._is_in_head = False
+        self._n_bytes = 0
         self._unset_keepalive_if_required()
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Take bytes of a body."""
+        self._n_bytes = 0
+        super().on_body(body)
+
     def data_received(self, data: bytes) -> None:
         """Take the next bytes of the connection."""
-        # The piece in which a head begins is not counted: a body may end in it.
-        self._n_head_bytes += len(data) if self._is_in_head else 0
-        if self._n_head_bytes > MAX_HEAD_BYTES:
-            self.send_400_response("The request's head is too large.")
-            return
+        # Set to 0 by all that is a step forward: what remains belongs to lines without end.
+        self._n_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as offer:
@@ -55,6 +55,9 @@ class HttpProtocol(HttpToolsProtocol):
                 self._leave_to_h11(data[offer.args[0] :])
         except HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
+        else:
+            if self._n_bytes > MAX_HEAD_BYTES:
+                self.send_400_response("The request's head or trailers are too large.")
 
     def _should_upgrade(self) -> bool:
         # Answers that are still under way need this protocol; nobody offers behind them.

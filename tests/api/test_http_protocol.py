@@ -55,14 +55,24 @@ def test_an_offer_may_come_in_pieces(api: RunningApi, size: int) -> None:
 
 
 GET = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = (
+    "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: audio/wav\r\n"
+    "Transfer-Encoding: chunked\r\n\r\n"
+)
 OFFERED = GET + "".join(f"{name}: {value}\r\n" for name, value in OFFER.items())
 
 
 @pytest.mark.parametrize("before", ["", f"{GET}\r\n", f"{OFFERED}\r\n"], ids=range(3))
 @pytest.mark.parametrize(
-    "endless", ["GET /" + 200_000 * "a", GET + 30_000 * "a: b\r\n"], ids=range(2)
+    "endless",
+    [
+        "GET /" + 200_000 * "a",
+        GET + 30_000 * "a: b\r\n",
+        f"{CHUNKED}1\r\na\r\n0\r\n" + 30_000 * "a: b\r\n",
+    ],
+    ids=["address", "head", "trailers"],
 )
-def test_a_head_without_end_is_refused(api: RunningApi, before: str, endless: str) -> None:
+def test_lines_without_end_are_refused(api: RunningApi, before: str, endless: str) -> None:
     with socket.create_connection(("127.0.0.1", api.port), timeout=10) as connection:
         if before:
             connection.sendall(before.encode())
@@ -111,3 +121,15 @@ def test_a_method_of_the_clients_own_is_no_series_in_metrics(
         assert connection.recv(1000).startswith(b"HTTP/1.1 405 ")
     told = client.get("/metrics").text
     assert 'method="other"' in told and "FOO" not in told
+
+
+def test_a_body_in_tiny_pieces_is_not_taken_for_lines_without_end(api: RunningApi) -> None:
+    data = wav(0.5)
+    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        connection.sendall(CHUNKED.encode())
+        for byte in data:
+            connection.sendall(b"1;%s\r\n" % (200 * b"x"))
+            connection.sendall(b"%c\r\n" % byte)
+        connection.sendall(b"0\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 202 ")
