@@ -24,8 +24,13 @@ _BATCH_ROWS = 64
 
 
 def table_files(folder: Path) -> list[Path]:
-    """List parquet and arrow files below a folder, in order of path."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in TABLE_SUFFIXES)
+    """List parquet and arrow files below a folder, in order of path.
+
+    `filter`, `shuffle` and `map` of the datasets library leave cache-*.arrow beside the data: lists
+    of row numbers, or the same clips again.
+    """
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in TABLE_SUFFIXES)
+    return sorted(path for path in files if not path.match("cache-*.arrow"))
 
 
 def read(source: Path, scratch: Path) -> Iterator[Row | Drop]:

@@ -57,6 +57,15 @@ def test_splits_of_tables_come_from_their_names(tmp_path: Path) -> None:
     assert {row.audio for row in rows if row.split == "test"} == {str(tmp_path / "a.wav")}
 
 
+def test_caches_of_the_datasets_library_are_no_data(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    data = pyarrow.table({"audio": [{"bytes": None, "path": "a.wav"}], "text": ["x"]})
+    write_table(data, tmp_path / "train" / "data-00000-of-00001.arrow")
+    write_table(pyarrow.table({"indices": [0]}), tmp_path / "train" / "cache-6a47ae97e4e0.arrow")
+    (row,) = rows_of(tmp_path, tmp_path)
+    assert row.where == "train/data-00000-of-00001.arrow:0"
+
+
 def test_table_without_a_column_or_damaged(tmp_path: Path) -> None:
     write_table(pyarrow.table({"audio": [1], "label": [2]}), tmp_path / "a.parquet")
     with pytest.raises(DataError, match="has no column text or sentence; its columns are audio"):
