@@ -77,13 +77,20 @@ def release_name(release: Path) -> str:
 def unpack(tarball: Path, scratch: Path) -> Path:
     """Unpack a release, once: its clips lie in no useful order and gzip cannot be read at a place.
 
+    What an earlier run unpacked from another tarball gives way.
+
     Raises:
         DataError: not a tarball, or one with paths that leave its folder.
     """
-    folder = scratch / "release"
-    if folder.is_dir():
-        return folder
+    folder, note = scratch / "release", scratch / "release.of"
     staging = scratch / "release.part"
+    status = tarball.stat()
+    origin = f"{tarball.name} {status.st_size} {status.st_mtime_ns}"
+    if folder.is_dir():
+        if note.exists() and note.read_text(encoding="utf-8") == origin:
+            return folder
+        shutil.rmtree(staging, ignore_errors=True)
+        folder.rename(staging)  # in one step: killed while removing, none of it counts
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     try:
@@ -94,6 +101,7 @@ def unpack(tarball: Path, scratch: Path) -> Path:
         raise DataError(
             f"cannot be unpacked ({reason}); download it again", path=str(tarball)
         ) from error
+    note.write_text(origin, encoding="utf-8")
     staging.rename(folder)
     return folder
 

@@ -121,11 +121,14 @@ def _row(where: str, record: dict[str, Any], split: str, scratch: Path, root: Pa
 
 
 def _store(content: bytes, where: str, path: str, scratch: Path) -> str:
-    """Write one clip's bytes, unless an earlier run did; return its path below `scratch`."""
+    """Write one clip's bytes, unless an earlier run did; return its path below `scratch`.
+
+    The earlier run may have read another table, whose clips have the same names and sizes.
+    """
     suffix = Path(path).suffix.lower()
     name = f"tables/{clip_id(where)}{suffix if suffix in AUDIO_SUFFIXES else ''}"
     file = scratch / name
-    if not (file.exists() and file.stat().st_size == len(content)):
+    if not (file.exists() and file.read_bytes() == content):
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_name(file.name + ".part")
         partial.write_bytes(content)

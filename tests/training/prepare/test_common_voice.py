@@ -109,6 +109,21 @@ def test_truncated_tarball_is_refused(release: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "scratch" / "release").exists()
 
 
+def test_tarball_is_unpacked_once_and_another_one_again(release: Path, tmp_path: Path) -> None:
+    """A run stopped on the wrong tarball must not lend its clips to the right one."""
+    with tarfile.open(tmp_path / "wrong.tar.gz", "w:gz") as tar:
+        tar.add(release, "cv/fi")
+    with tarfile.open(tmp_path / "right.tar.gz", "w:gz") as tar:
+        tar.add(release, "cv/sv-SE")
+    unpacked = common_voice.unpack(tmp_path / "wrong.tar.gz", tmp_path / "scratch")
+    (unpacked / "mark").touch()
+    common_voice.unpack(tmp_path / "wrong.tar.gz", tmp_path / "scratch")
+    assert (unpacked / "mark").exists()
+    common_voice.unpack(tmp_path / "right.tar.gz", tmp_path / "scratch")
+    assert {path.name for path in (unpacked / "cv").iterdir()} == {"sv-SE"}
+    assert not (unpacked / "mark").exists()
+
+
 def test_download_that_is_no_tarball_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "cv.tar.gz").write_text("<html>log in</html>")
     with pytest.raises(DataError, match=r"cannot be unpacked \(.*\); download it again") as told:

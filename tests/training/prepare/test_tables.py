@@ -97,6 +97,14 @@ def test_table_rows_without_audio_or_text_are_named(tmp_path: Path) -> None:
     }
 
 
+def test_clip_of_another_table_is_not_taken_again(tmp_path: Path) -> None:
+    for content in (b"first", b"other"):
+        audio = [{"bytes": content, "path": "a.wav"}]
+        write_table(pyarrow.table({"audio": audio, "text": ["x"]}), tmp_path / "train.parquet")
+        (row,) = rows_of(tmp_path / "train.parquet", tmp_path)
+        assert (tmp_path / row.audio).read_bytes() == content
+
+
 @pytest.mark.parametrize("form", ["struct", "struct without path", "bytes"])
 def test_clips_of_one_table_stay_apart(
     spoken: tuple[Spoken, ...], tmp_path: Path, form: str
