@@ -58,6 +58,16 @@ def export(url: str, archive: Path) -> None:
     os.replace(partial, archive)
 
 
+def holds(archive: Path, manifest: PreparedManifest) -> bool:
+    """Tell whether a file is the archive of this corpus, by the manifest that it begins with."""
+    try:
+        with _members(str(archive)) as (tar, members):
+            raw = _manifest(str(archive), tar, members)
+        return PreparedManifest.model_validate_json(raw) == manifest
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, ValidationError, DataError):
+        return False
+
+
 def unpack(url: str, cache_dir: Path | None = None) -> Path:
     """Unpack and verify an archive, once; later calls find the folder by the manifest's hash.
 

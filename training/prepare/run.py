@@ -52,13 +52,26 @@ def prepare(config: PrepareConfig, out_url: str) -> PreparedManifest:
         place.open()
     try:
         manifest = _prepare(config, place)
-        if config.export and not config.export.exists():
-            with writing(str(config.export)):
-                archive.export(place.out_url, config.export)
+        if config.export:
+            _export(config.export, manifest, place, overwrite=config.overwrite)
         place.close()
     finally:
         place.release()
     return manifest
+
+
+def _export(target: Path, manifest: PreparedManifest, place: Workplace, *, overwrite: bool) -> None:
+    """Pack the corpus, unless an earlier run did; another file is in the way."""
+    if target.exists() and archive.holds(target, manifest):
+        logger.info("already exported: %s", target)
+        return
+    if target.exists() and not overwrite:
+        raise DataError(
+            "is no archive of this corpus; choose another name, or set prepare.overwrite=true",
+            path=str(target),
+        )
+    with writing(str(target)):
+        archive.export(place.out_url, target)
 
 
 def _prepare(config: PrepareConfig, place: Workplace) -> PreparedManifest:

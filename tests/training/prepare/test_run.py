@@ -84,6 +84,19 @@ def test_tarball_gives_what_its_folder_gives(release: Path, tmp_path: Path) -> N
     assert sha256s(tmp_path / "one") == sha256s(tmp_path / "two")
 
 
+def test_export_of_another_corpus_is_not_taken_for_this_one(release: Path, tmp_path: Path) -> None:
+    target = tmp_path / "sv.tar.gz"
+    run(release, tmp_path / "one", export=target)
+    packed = target.read_bytes()
+    run(release, tmp_path / "one", export=target)  # already there
+    other = {"export": target, "labels": {"final_period": True}}
+    with pytest.raises(DataError, match="sv.tar.gz: is no archive of this corpus; .*overwrite"):
+        run(release, tmp_path / "two", **other)
+    assert target.read_bytes() == packed
+    manifest = run(release, tmp_path / "two", **other, overwrite=True)
+    assert PreparedCorpus.open(target, cache_dir=tmp_path / "cache").manifest == manifest
+
+
 RESUME = """
 import sys
 from training.prepare.config import PrepareConfig
