@@ -30,7 +30,7 @@ _VOCABULARY_FILES = ("vocabulary.json", "vocabulary.txt")
 _OPTIONAL_FILES = ("preprocessor_config.json", "generation_config.json")
 SERVED_FILES = (*_REQUIRED_FILES, *_VOCABULARY_FILES, *_OPTIONAL_FILES)
 _DEFAULT_N_MELS = 80
-_FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
 def _inside(name: str) -> str:
@@ -72,9 +72,9 @@ class BundleManifest(WindowShape):
 
     format: Literal[1] = 1
     """Version of this description."""
-    name: str = Field(pattern=_FOLDER_NAME)
+    name: str = Field(pattern=FOLDER_NAME)
     """The model's name, also its folder under the models directory."""
-    version: str = Field(pattern=_FOLDER_NAME)
+    version: str = Field(pattern=FOLDER_NAME)
     """Tells the bundles of one name apart."""
     base_model: str
     """The model that training started from; "scratch" if none."""

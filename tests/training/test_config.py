@@ -115,6 +115,14 @@ def test_bad_value_is_named(config_file: Path) -> None:
         load_config(config_file, ["train.batch_size=none"])
 
 
+@pytest.mark.parametrize("override", ["name=vårt labb", "name=lab/small", "convert.version=1/2"])
+def test_name_that_no_bundle_can_have_is_told_before_training(
+    config_file: Path, override: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"convert\.(name|version): .*pattern"):
+        load_config(config_file, [override])
+
+
 def test_width_that_heads_cannot_share_is_named(config_file: Path) -> None:
     scratch = ["model.base=null", "model.tokenizer=models/demo", "model.scratch.attention_heads=3"]
     with pytest.raises(ConfigError, match=r"model\.scratch: .*multiple of `attention_heads`"):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from services.contract.model_bundle import ALL_TASKS
+from services.contract.model_bundle import ALL_TASKS, FOLDER_NAME
 from services.contract.window_shape import WindowShape
 
 Quantization = Literal["float32", "float16", "bfloat16", "int8", "int8_float16", "int16"]
@@ -15,9 +15,9 @@ class ConvertConfig(WindowShape):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    name: str = Field(min_length=1)
-    """Name of the model, part of its id."""
-    version: str | None = None
+    name: str = Field(pattern=FOLDER_NAME)
+    """Name of the model, part of its id; the config's own `name` by default."""
+    version: str | None = Field(default=None, pattern=FOLDER_NAME)
     """Tells the bundles of one name apart; the time of conversion by default."""
     quantization: Quantization = "float16"
     """Type of the stored weights; a float16 bundle can be loaded with any compute type."""
