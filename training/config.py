@@ -55,6 +55,21 @@ class TrainingConfig(BaseModel):
         return self
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is given twice, where YAML takes the last and drops the first."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        known: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in known:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value} is there twice", problem_mark=key.start_mark
+                )
+            known.add(str(key.value))
+        return node
+
+
 def load_config(path: Path, overrides: list[str]) -> TrainingConfig:
     """Read a config file.
 
@@ -65,7 +80,7 @@ def load_config(path: Path, overrides: list[str]) -> TrainingConfig:
         ConfigError: not readable, an unknown key, a bad value.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}; check --config") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:

@@ -140,6 +140,17 @@ def test_override_that_fits_nowhere_is_refused(config_file: Path, override: str)
         load_config(config_file, [override])
 
 
+def test_section_given_twice_is_refused_and_merged_keys_are_not(config_file: Path) -> None:
+    text = config_file.read_text()
+    config_file.write_text(f"{text}train: &slow\n  seed: 1\ntrain:\n  batch_size: 3\n")
+    with pytest.raises(ConfigError, match=r"the key train is there twice in .*, line \d+"):
+        load_config(config_file, [])
+    merged = "train: {<<: {max_steps: 9, batch_size: 2}, batch_size: 3}\n"
+    config_file.write_text(text + merged)
+    train = load_config(config_file, []).train
+    assert (train.max_steps, train.batch_size) == (9, 3)
+
+
 @pytest.mark.parametrize("content", ["", "- a", "a: [", "\x00"])
 def test_file_that_is_no_config_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "c.yaml"
