@@ -93,10 +93,20 @@ def load_config(path: Path, overrides: list[str]) -> TrainingConfig:
     if isinstance(content.get("convert", {}), dict):
         content["convert"] = {"name": content.get("name"), **content.get("convert", {})}
     try:
-        return TrainingConfig.model_validate(content)
+        return TrainingConfig.model_validate(_at_home(content))
     except ValidationError as error:
         problem, key = explain(error, TrainingConfig)
         raise ConfigError(f"{path}: {problem}", param=key) from error
+
+
+def _at_home(value: Any) -> Any:
+    """Write out ~/, which no shell does within YAML, fsspec does and pathlib does not."""
+    if isinstance(value, dict):
+        return {key: _at_home(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_at_home(inner) for inner in value]
+    at_home = isinstance(value, str) and value.startswith("~/")
+    return os.path.expanduser(value) if at_home else value
 
 
 def save_config(config: TrainingConfig, path: Path) -> None:

@@ -140,6 +140,17 @@ def test_override_that_fits_nowhere_is_refused(config_file: Path, override: str)
         load_config(config_file, [override])
 
 
+def test_home_folder_is_written_out_wherever_a_path_stands(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    values = ("work_dir=~/runs", "prepared=~/sv.tar.gz", "model.base=~/base")
+    config = load_config(config_file, [*values, "evaluate.word_times=~/words.jsonl"])
+    assert config.work_dir == tmp_path / "runs"
+    assert config.evaluate.word_times == tmp_path / "words.jsonl"
+    assert (config.prepared, config.model.base) == (f"{tmp_path}/sv.tar.gz", f"{tmp_path}/base")
+
+
 def test_section_given_twice_is_refused_and_merged_keys_are_not(config_file: Path) -> None:
     text = config_file.read_text()
     config_file.write_text(f"{text}train: &slow\n  seed: 1\ntrain:\n  batch_size: 3\n")
