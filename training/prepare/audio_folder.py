@@ -7,7 +7,10 @@ from services.contract.errors import DataError
 from training.prepare.manifest_file import split_name
 from training.prepare.rows import AUDIO_SUFFIXES, Drop, Row, bad, clip_id
 
-_WANTED = "give a folder of audio + .txt, or a Common Voice release with train.tsv and clips/"
+_WANTED = (
+    "give a folder of audio + .txt, a Common Voice release with train.tsv and clips/, or a "
+    "manifest: a .jsonl, .csv or .tsv file with audio and text"
+)
 
 
 def read(folder: Path) -> Iterator[Row | Drop]:

@@ -27,7 +27,7 @@ def test_folder_of_recordings(tmp_path: Path) -> None:
 def test_folder_without_any_text_says_what_is_wanted(tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()
     (tmp_path / "clips" / "a.mp3").touch()
-    with pytest.raises(DataError, match="no .txt beside any of it; .*train.tsv and clips/"):
+    with pytest.raises(DataError, match="no .txt beside .*train.tsv and clips/, or a manifest"):
         rows_of(tmp_path, tmp_path)
 
 
