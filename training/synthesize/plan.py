@@ -115,7 +115,7 @@ def _sentences(config: SynthesizeConfig, split: str, rng: random.Random) -> Iter
 def _from_file(path: Path, split: str, rng: random.Random) -> Iterator[Sentence]:
     """Yield the sentences of a split, or all of them where the split is empty."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read the sentences of {path} as UTF-8 text: {error}") from error
     texts = sorted({sentences.as_sentence(line) for line in lines if line.strip()})

@@ -48,7 +48,7 @@ def fill(pattern: str, rng: random.Random) -> str:
 
 
 def as_sentence(text: str) -> str:
-    """Give the text a capital at the start and a full stop unless it ends with one of `.?!`."""
+    """Give the text a capital at the start and a full stop unless it ends with one of `.?!…`."""
     text = " ".join(text.split())
-    ending = "" if text.endswith((".", "?", "!")) else "."
+    ending = "" if text.rstrip("\"'”’»)").endswith((".", "?", "!", "…")) else "."
     return text[:1].upper() + text[1:] + ending

@@ -67,7 +67,8 @@ def test_shares_are_kept(small: SynthesizeConfig) -> None:
 
 def test_own_sentences_are_spoken(small: SynthesizeConfig, tmp_path: Path) -> None:
     text = tmp_path / "domain.txt"
-    text.write_text("".join(f"ventil {word} läcker\n\n" for word in "abcdefghijklmnopqrstuvwxyz"))
+    lines = "".join(f"ventil {word} läcker\n\n" for word in "abcdefghijklmnopqrstuvwxyz")
+    text.write_text(lines, encoding="utf-8-sig")  # as editors on Windows save it
     update = {"text_file": text, "dictionary_share": 0.0, "n_train": 26, "n_dev": 0, "n_test": 0}
     clips = plan(small.model_copy(update=update))
     # Nothing is held out where there is no dev and no test.

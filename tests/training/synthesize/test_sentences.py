@@ -60,3 +60,5 @@ def test_every_noun_is_neuter_or_common() -> None:
 def test_as_sentence_keeps_a_question_a_question() -> None:
     assert sentences.as_sentence(" är  du här?") == "Är du här?"
     assert sentences.as_sentence("ja") == "Ja."
+    for ended in ("Vänta…", 'Han sa "hej!"', "Hon sa ”hej.”", "Han kom (sent.)"):
+        assert sentences.as_sentence(ended) == ended
