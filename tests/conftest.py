@@ -9,7 +9,6 @@ import random
 import signal
 import subprocess
 import wave
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,13 +35,6 @@ def pytest_configure() -> None:
 def pytest_report_header() -> str:
     """Print the seed of the run, so that a failure can be repeated with it."""
     return f"{SEED_NAME}={seed()}"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest: one that begins last is waited for alone."""
-    n_slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    n_tests = Counter(item.path for item in items)
-    items.sort(key=lambda item: (n_slow[item.path], n_tests[item.path]), reverse=True)
 
 
 def seed() -> int:
