@@ -54,6 +54,7 @@ def served(folder: Path) -> ModelBundle:
     return bundle
 
 
+@pytest.mark.slow
 def test_recipe_goes_from_text_to_a_deployed_bundle(finished: list[str], folder: Path) -> None:
     bundle = served(folder)
     assert bundle.name == "small" and bundle.languages == ("sv",)
@@ -65,6 +66,7 @@ def test_recipe_goes_from_text_to_a_deployed_bundle(finished: list[str], folder:
     assert yaml.safe_load((work / "config.yaml").read_text())["train"]["max_steps"] == 4
 
 
+@pytest.mark.slow
 def test_finished_recipe_makes_nothing_twice(
     finished: list[str], folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -77,6 +79,7 @@ def test_finished_recipe_makes_nothing_twice(
     assert served(folder) == before
 
 
+@pytest.mark.slow
 def test_finished_recipe_does_not_undo_a_rollback(
     finished: list[str], folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

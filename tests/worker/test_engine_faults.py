@@ -86,6 +86,7 @@ def test_what_fails_after_the_search_begins_again_at_the_same_temperature(
     assert not failures
 
 
+@pytest.mark.slow
 def test_threads_of_an_engine_use_its_costs_one_at_a_time(
     settings: Any, short_bundle_dir: Path, spoken: Samples
 ) -> None:

@@ -148,6 +148,7 @@ def test_missing_split_and_model_are_clear_errors(
         read_report(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_suspicious_transcript_without_padding_is_decoded_again_with_it(
     corpus: PreparedCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

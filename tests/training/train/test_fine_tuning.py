@@ -24,6 +24,7 @@ def changed(section: TrainConfig, **values: object) -> TrainConfig:
     return TrainConfig.model_validate(section.model_dump() | values)
 
 
+@pytest.mark.slow
 def test_run_says_where_it_starts_and_ends_and_each_line_once(
     tiny_run: TrainConfig,
     corpus: PreparedCorpus,
@@ -49,6 +50,7 @@ def test_run_says_where_it_starts_and_ends_and_each_line_once(
     ]
 
 
+@pytest.mark.slow
 def test_fine_tuning_keeps_the_generation_facts_of_its_base(
     tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
 ) -> None:
@@ -88,6 +90,7 @@ def test_adapters_for_modules_that_are_not_there_are_refused(
         train(model, tiny_run, corpus, run_dir, seed=1)
 
 
+@pytest.mark.slow
 def test_result_worse_than_its_start_is_an_error(
     tiny_run: TrainConfig, corpus: PreparedCorpus, tiny_checkpoint_dir: Path, run_dir: Path
 ) -> None:

@@ -18,6 +18,7 @@ SMALLER |= {"save_every_steps": 1, "evaluate_every_steps": 2, "log_every_steps":
 SMALLER |= {"dev_clips": 2, "data_workers": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["base-sv", "small-sv", "small-sv-best"])
 def test_shipped_config_trains(name: str, tmp_path: Path, tiny_checkpoint_dir: Path) -> None:
     clips = [("Hej på dig.", 0.5 + 0.1 * (i % 5), "talk") for i in range(12)]
