@@ -268,19 +268,7 @@ def test_running_job_that_rq_forgot_waits_again_with_its_windows(
     assert queue.position(job) == 1
 
 
-def test_job_that_rq_gave_up_is_enqueued_again(
-    store: JobStore, queue: JobQueue, audio: AudioStore
-) -> None:
-    job = recorded(audio, store)
-    queue.enqueue(job)
-    queue.redis.lpop(queue.queues[job.lane].key)
-    queue.fetch(job.id).set_status(RqStatus.FAILED)
-    for _ in range(2):
-        swept(store, queue, audio)
-    assert queue.position(job) == 1
-
-
-@pytest.mark.parametrize("said", [RqStatus.QUEUED, RqStatus.STARTED])
+@pytest.mark.parametrize("said", [RqStatus.QUEUED, RqStatus.STARTED, RqStatus.FAILED])
 def test_job_of_which_rq_has_nothing_but_a_record_is_enqueued_again(
     store: JobStore, queue: JobQueue, audio: AudioStore, said: RqStatus
 ) -> None:
