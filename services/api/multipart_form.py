@@ -5,21 +5,18 @@ memory is bounded.
 """
 
 import re
-import unicodedata
 from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from services.api.filenames import clean_filename
 from services.contract.errors import InvalidRequestError
 
 FILE_FIELD = "file"
 MAX_FIELDS = 200
 MAX_FIELD_BYTES = 64 * 1024
 MAX_ALL_FIELDS_BYTES = 256 * 1024
-MAX_FILENAME_CHARS = 200
-#: Categories of characters that end a line, steer a terminal, turn text round or show nothing.
-UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 #: How some clients write a name that is not ASCII, though forms should not have it (RFC 7578 4.2).
 #: Where both are sent, as .NET does, the other one is an approximation (RFC 6266 4.3).
 _ENCODED_FILENAME = re.compile(r"filename\*=utf-8'[^']*'(?P<name>[^;\s]+)", re.IGNORECASE)
@@ -180,17 +177,3 @@ def decoded(raw: bytes, what: str) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidRequestError(f"{what} is not UTF-8 text.") from error
-
-
-def clean_filename(name: str) -> str:
-    """Return what may be shown of a client's file name: no folders, no control characters.
-
-    Nothing in the audio store is ever named by it.
-    """
-    last = re.split(r"[/\\]", name)[-1]
-    visible = "".join(c for c in last if unicodedata.category(c) not in UNSEEN)
-    visible = visible.strip().lstrip(".")
-    stem, dot, suffix = visible.rpartition(".")
-    if len(visible) <= MAX_FILENAME_CHARS or len(suffix) > 10:
-        return visible[:MAX_FILENAME_CHARS]
-    return stem[: MAX_FILENAME_CHARS - len(dot + suffix)] + dot + suffix

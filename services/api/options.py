@@ -13,9 +13,9 @@ from pydantic import (
 )
 
 from services.api.field_values import NewBatch, lowered
+from services.api.filenames import clean_filename
 from services.api.form_fields import Pairs, gather, json_object, split_name
 from services.api.languages import code_of
-from services.api.multipart_form import clean_filename
 from services.api.served_model import ServedModel
 from services.contract.errors import (
     InvalidOptionsError,

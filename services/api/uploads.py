@@ -14,7 +14,8 @@ from anyio import current_time, to_thread
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from services.api.multipart_form import MultipartForm, clean_filename
+from services.api.filenames import clean_filename
+from services.api.multipart_form import MultipartForm
 from services.contract.audio_store import AudioStore, RecordingWriter, new_key
 from services.contract.errors import (
     AudioStoreError,
