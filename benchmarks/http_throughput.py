@@ -1,10 +1,11 @@
 """Many short clips from many callers, beside a plain faster-whisper loop over the same files.
 
-    python -m benchmarks.http_throughput [--model demo] [--clips 64] [--clients 16]
+    python -m benchmarks.http_throughput [--model demo] [--clips 64] [--clients 16] [--seed 20]
 
 One run, one model, the same cores: first faster-whisper in this process, one file after the other
 at beam 5; then the same files over HTTP to a stack of Redis, API and one worker, with short context
-and without it. Word error rates are on normalised text.
+and without it. Word error rates are on normalised text; one word in 64 clips is 0.3 points, so compare
+them over several hundred clips and seeds.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def main() -> int:
     options = arguments()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        clips = speak(folder / "clips", options.clips)
+        clips = speak(folder / "clips", options.clips, options.seed)
         bundle = served(options.model, folder / "models")
         total_s = sum(clip.duration for clip in clips)
         print(f"{len(clips)} clips, {total_s:.0f} s, {bundle.id}, {options.clients} clients")
@@ -65,6 +66,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="demo", help="as STT_MODEL")
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=20, help="chooses the sentences and voices")
     return parser.parse_args()
 
 

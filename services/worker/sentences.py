@@ -1,8 +1,9 @@
-"""Where speech ends for a model that knows single sentences: at pauses as for every model, and once
-a stretch is so long that it must hold several sentences, at the longest pause in it.
+"""Where speech ends for a model that knows single sentences: at pauses as for every model, and
+where a stretch may hold several sentences, at the longest pause in it.
 
 Between sentences that are read fast there is half a second nowhere; a stretch of three of them
-comes out of such a model garbled, while most single sentences are too short to be cut.
+comes out of such a model garbled. A sentence that is cut in two loses words as well, so what may
+be a single one is cut only at a pause that single ones hardly ever have.
 """
 
 from itertools import pairwise
@@ -11,9 +12,13 @@ from services.contract.schema import VadOptions
 from services.worker.audio import SAMPLE_RATE
 from services.worker.vad import SpeechBounds, SpeechChunk
 
-#: A stretch longer than this share of the model's longest window is cut.
-LONG_SHARE = 0.3
-#: Shorter pauses are those of plosives, within words.
+#: A stretch longer than this share of the model's longest window is cut at a clear pause,
+LONG_SHARE = 0.2
+#: which only commas and groups of digits make within a sentence; the longest plosives are shorter.
+CLEAR_PAUSE_MS = 200
+#: Few sentences are this long: such a stretch is cut at any pause.
+VERY_LONG_SHARE = 0.45
+#: Shorter ones are not told from the middle of a word.
 _LEAST_PAUSE_MS = 100
 
 
@@ -26,7 +31,9 @@ class SentenceBounds:
         self._bounds = SpeechBounds(options.model_copy(update=update), max_speech_s=max_speech_s)
         self._min_speech = options.min_speech_duration_ms * SAMPLE_RATE // 1000
         self._min_silence = options.min_silence_duration_ms * SAMPLE_RATE // 1000
+        self._clear_pause = CLEAR_PAUSE_MS * SAMPLE_RATE // 1000
         self._long = LONG_SHARE * max_speech_s * SAMPLE_RATE
+        self._very_long = VERY_LONG_SHARE * max_speech_s * SAMPLE_RATE
         self._parts: list[SpeechChunk] = []
         """The stretch that has not ended: its speech between pauses of any length."""
         self._is_rest = False
@@ -59,13 +66,21 @@ class SentenceBounds:
         ended = []
         for part in parts:
             self._parts.append(part)
-            while len(self._parts) > 1 and part.end - self._parts[0].start > self._long:
-                ended.append(self._cut())
+            while n_before := self._n_before_cut():
+                ended.append(self._cut(n_before))
         return ended
 
-    def _cut(self) -> SpeechChunk:
+    def _n_before_cut(self) -> int:
+        """Return how many parts come before the pause to cut at; 0 if there is none."""
         pauses = [after.start - part.end for part, after in pairwise(self._parts)]
-        n_before = pauses.index(max(pauses)) + 1
+        longest = max(pauses, default=0)
+        length = self._parts[-1].end - self._parts[0].start
+        is_clear = length > self._long and longest >= self._clear_pause
+        if longest and (is_clear or length > self._very_long):
+            return pauses.index(longest) + 1
+        return 0
+
+    def _cut(self, n_before: int) -> SpeechChunk:
         speech = SpeechChunk(self._parts[0].start, self._parts[n_before - 1].end)
         self._parts, self._is_rest = self._parts[n_before:], True
         return speech

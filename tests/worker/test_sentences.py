@@ -3,11 +3,14 @@
 import pytest
 
 from services.contract.schema import VadOptions
-from services.worker.sentences import LONG_SHARE, SentenceBounds
+from services.worker.sentences import LONG_SHARE, VERY_LONG_SHARE, SentenceBounds
 from services.worker.vad import FRAME_SAMPLES, Bounds, SpeechBounds
 
 MAX_S = 10.0
 LONG_S = LONG_SHARE * MAX_S
+VERY_LONG_S = VERY_LONG_SHARE * MAX_S
+#: A pause in a single sentence, and one between two; a frame's rounding away from the limit.
+SHORT_S, CLEAR_S = 0.15, 0.3
 FRAMES_PER_S = 16_000 / FRAME_SAMPLES
 
 
@@ -30,27 +33,34 @@ def sentences(**options: int) -> SentenceBounds:
     return SentenceBounds(VadOptions(**options), max_speech_s=MAX_S)
 
 
-def test_a_long_stretch_is_cut_at_its_longest_pause() -> None:
-    assert found(sentences(), 1.0, 0.2, 1.0, 0.4, 1.0) == [(0.0, 2.2), (2.6, 3.6)]
+def test_a_long_stretch_is_cut_at_a_clear_pause() -> None:
+    assert found(sentences(), 1.0, CLEAR_S, 1.2) == [(0.0, 1.0), (1.3, 2.5)]
 
 
-def test_it_is_cut_until_each_part_is_short() -> None:
-    spoken = found(sentences(), *[1.2, 0.3, 1.2, 0.2] * 3)
-    assert len(spoken) > 3
-    assert all(end - start <= LONG_S for start, end in spoken)
+def test_a_very_long_one_is_cut_at_its_longest_pause() -> None:
+    spoken = found(sentences(), 1.5, 0.12, 1.5, 0.19, 1.5)
+    assert spoken == [(0.0, 3.1), (3.3, 4.8)]
+
+
+def test_it_is_cut_until_no_part_may_hold_several() -> None:
+    spoken = found(sentences(), *[1.2, CLEAR_S, 1.0, SHORT_S] * 4)
+    assert len(spoken) == 5
+    assert all(end - start <= VERY_LONG_S for start, end in spoken)
 
 
 @pytest.mark.parametrize(
     "spans_s",
     [
-        (1.2, 0.3, 1.2),
-        (1.0, 0.6, 1.0, 0.4, 0.8, 1.2, 2.0, 0.7, 0.1),
+        (0.7, CLEAR_S, 0.7),
+        (2.0, SHORT_S, 2.0),
+        (0.8, 0.6, 0.7, 0.4, 0.6, 1.2, 2.0, 0.7, 0.1),
         (LONG_S + 3,),
         (MAX_S + 5, 0.7, 1.0),
         (2.5, 0.05, 2.5),
     ],
+    ids=["short", "a pause of single sentences", "pauses", "none", "too long", "plosive"],
 )
-def test_what_is_short_or_has_no_pause_ends_where_it_does_for_all_models(
+def test_what_may_be_one_sentence_ends_where_it_does_for_all_models(
     spans_s: tuple[float, ...],
 ) -> None:
     plain = SpeechBounds(VadOptions(), max_speech_s=MAX_S)
@@ -58,11 +68,12 @@ def test_what_is_short_or_has_no_pause_ends_where_it_does_for_all_models(
 
 
 def test_the_pause_that_ends_speech_is_the_callers() -> None:
-    assert found(sentences(min_silence_duration_ms=200), 1.0, 0.3, 1.0) == [(0, 1.0), (1.3, 2.3)]
-    assert found(sentences(min_silence_duration_ms=1000), 1.0, 0.8, 1.0) == [(0, 2.8)]
+    spans_s = (0.7, CLEAR_S, 0.7)
+    assert found(sentences(min_silence_duration_ms=200), *spans_s) == [(0, 0.7), (1.0, 1.7)]
+    assert found(sentences(min_silence_duration_ms=1000), 0.5, 0.8, 0.5) == [(0, 1.8)]
 
 
 def test_speech_that_is_too_short_is_dropped_but_never_what_a_cut_left_over() -> None:
     assert found(sentences(min_speech_duration_ms=900), 0.5, 1.0, 1.5) == [(1.5, 3.0)]
-    spoken = found(sentences(min_speech_duration_ms=900), LONG_S - 0.2, 0.2, 0.5)
+    spoken = found(sentences(min_speech_duration_ms=900), LONG_S - 0.2, CLEAR_S, 0.5)
     assert len(spoken) == 2
