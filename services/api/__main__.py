@@ -6,6 +6,7 @@ import socket
 import sys
 
 import uvicorn
+from fastapi import FastAPI
 
 from services.api.app import create_app
 from services.api.http_protocol import HttpProtocol
@@ -33,21 +34,23 @@ def main() -> int:
     logs.configure(settings.log_level)
     # What is here now stays as long as the process: the collector need not walk over it.
     gc.freeze()
-    # The access log is ours (middleware.py): uvicorn's has queries in it.
+    server(app).run(sockets=[listener])
+    return 0
+
+
+def server(app: FastAPI) -> uvicorn.Server:
+    """Return what serves the API, with its bounds for connections."""
     config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         http=HttpProtocol,
-        access_log=False,
+        access_log=False,  # It is ours (middleware.py): uvicorn's has queries in it.
         log_config=None,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
         server_header=False,
         ws="none",
     )
-    uvicorn.Server(config).run(sockets=[listener])
-    return 0
+    return uvicorn.Server(config)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -4,10 +4,9 @@ import threading
 from pathlib import Path
 
 import httpx
-import uvicorn
 
+from services.api.__main__ import server
 from services.api.app import create_app
-from services.api.http_protocol import HttpProtocol
 from services.contract.settings import ApiSettings
 from tests.waiting import wait_until
 
@@ -26,15 +25,9 @@ class RunningApi:
         }
         self.settings = ApiSettings.model_validate(given)
         self.app = create_app(self.settings)
-        config = uvicorn.Config(
-            self.app,
-            port=0,
-            http=HttpProtocol,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=1,
-        )
-        self.server = uvicorn.Server(config)
+        self.server = server(self.app)
+        self.server.config.port = 0
+        self.server.config.timeout_graceful_shutdown = 1
         self._thread = threading.Thread(target=self.server.run, daemon=True)
 
     def __enter__(self) -> "RunningApi":

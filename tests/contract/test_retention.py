@@ -7,17 +7,15 @@ from pathlib import Path
 import pytest
 from redis import Redis
 from rq import SimpleWorker
-from rq.job import JobStatus as RqStatus
 
 from services.contract.append_only_file import rewrite_after_deletes
 from services.contract.audio_store import AudioStore, new_key
 from services.contract.errors import AudioStoreError, JobNotFoundError
 from services.contract.job_queue import JobQueue
 from services.contract.job_store import JobStore
-from services.contract.lost_jobs import MOST_DEATHS
 from services.contract.redis_client import connect
 from services.contract.retention import SweepCounts, erase, sweep
-from services.contract.schema import AudioRef, Job, JobStatus, TranscriptionOptions
+from services.contract.schema import AudioRef, Job, TranscriptionOptions
 from tests.contract.builders import ERROR, make_job, transcript, window
 from tests.redis_server import RedisServer
 from tests.waiting import wait_until
@@ -244,66 +242,6 @@ def test_old_recording_without_a_job_is_deleted_and_strangers_files_are_not(
     assert {p.name for p in folder.iterdir()} == {used.audio.key, "holiday", fresh.name}
 
 
-def test_job_that_never_reached_the_queue_is_enqueued_by_the_second_sweep(
-    store: JobStore, queue: JobQueue, audio: AudioStore
-) -> None:
-    job, known = recorded(audio, store), recorded(audio, store)
-    queue.enqueue(known)
-    assert swept(store, queue, audio).requeued == 0
-    assert swept(store, queue, audio).requeued == 1
-    assert queue.position(job) == 2
-    assert swept(store, queue, audio).requeued == 0
-
-
-def test_running_job_that_rq_forgot_waits_again_with_its_windows(
-    store: JobStore, queue: JobQueue, audio: AudioStore
-) -> None:
-    job = recorded(audio, store)
-    store.start(job.id, "r", "m")
-    store.add_window(job.id, "r", "v", window(0), 0.5)
-    for _ in range(2):
-        swept(store, queue, audio)
-    assert store.get(job.id).status is JobStatus.QUEUED
-    assert len(store.windows(job.id, "v")) == 1
-    assert queue.position(job) == 1
-
-
-@pytest.mark.parametrize("said", [RqStatus.QUEUED, RqStatus.STARTED, RqStatus.FAILED])
-def test_job_of_which_rq_has_nothing_but_a_record_is_enqueued_again(
-    store: JobStore, queue: JobQueue, audio: AudioStore, said: RqStatus
-) -> None:
-    job = recorded(audio, store)
-    queue.enqueue(job)
-    queue.redis.lpop(queue.queues[job.lane].key)
-    queue.fetch(job.id).set_status(said)
-    for _ in range(2):
-        swept(store, queue, audio)
-    assert queue.position(job) == 1
-
-
-def test_job_that_a_worker_has_just_taken_is_not_lost(
-    store: JobStore, queue: JobQueue, audio: AudioStore
-) -> None:
-    job = recorded(audio, store)
-    queue.enqueue(job)
-    lane = queue.queues[job.lane]
-    queue.redis.lmove(lane.key, lane.intermediate_queue.key)
-    for _ in range(3):
-        assert swept(store, queue, audio).requeued == 0
-
-
-def test_job_that_a_worker_holds_is_not_lost(
-    store: JobStore, queue: JobQueue, audio: AudioStore
-) -> None:
-    job = recorded(audio, store)
-    store.start(job.id, "r", "m")
-    registry = queue.queues[job.lane].started_job_registry
-    queue.redis.zadd(registry.key, {f"{job.id}:r": time.time() + 60})
-    for _ in range(3):
-        assert swept(store, queue, audio).requeued == 0
-    assert store.add_window(job.id, "r", "v", window(0), 0.5)
-
-
 def test_lists_of_rq_hold_only_what_still_has_a_record(
     store: JobStore, queue: JobQueue, audio: AudioStore
 ) -> None:
@@ -321,19 +259,6 @@ def test_lists_of_rq_hold_only_what_still_has_a_record(
     assert not queue.redis.exists(lane.failed_job_registry.key)
     for key in ("rq:workers", f"rq:workers:{lane.name}"):
         assert queue.redis.smembers(key) == {worker.key.encode()}
-
-
-def test_job_that_is_lost_again_and_again_fails(
-    store: JobStore, queue: JobQueue, audio: AudioStore
-) -> None:
-    job = recorded(audio, store)
-    for number in range(MOST_DEATHS):
-        store.start(job.id, f"r{number}", "m")
-        store.abandon(job.id)
-    for _ in range(2):
-        swept(store, queue, audio)
-    error = store.get(job.id).error
-    assert error is not None and error.code == "worker_lost"
 
 
 def test_rewritten_file_of_redis_holds_no_deleted_words(

@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -37,6 +39,21 @@ def n_workers(stack: Stack) -> int:
     metrics = httpx.get(f"{stack.url}/metrics", timeout=10).text
     value = next(line for line in metrics.splitlines() if line.startswith("stt_workers "))
     return int(float(value.split()[1]))
+
+
+@contextmanager
+def scaled(stack: Stack, *, n_workers: int) -> Iterator[None]:
+    """Run so many workers, then one again: other tests count them."""
+    scale_to(stack, n_workers)
+    try:
+        yield
+    finally:
+        scale_to(stack, 1)
+
+
+def scale_to(stack: Stack, number: int) -> None:
+    stack.compose("up", "-d", "--scale", f"worker={number}", "worker")
+    wait_until(lambda: n_workers(stack) == number, timeout_s=60, what=f"{number} workers")
 
 
 def test_the_stock_sdk_gets_the_right_text(stack: Stack, swedish_recording: Path) -> None:
@@ -85,12 +102,10 @@ def test_down_and_up_keeps_queued_jobs_and_transcripts(
 
 
 def test_two_workers_share_the_load(stack: Stack, swedish_recording: Path) -> None:
-    stack.compose("up", "-d", "--scale", "worker=2", "worker")
-    wait_until(lambda: n_workers(stack) == 2, timeout_s=60, what="a second worker")
-    jobs = [submit(stack, swedish_recording) for _ in range(24)]
-    for job_id in jobs:
-        wait_for(stack, job_id, "succeeded")
-    done = [stack.log(worker).count("job done") for worker in stack.containers("worker")]
+    with scaled(stack, n_workers=2):
+        for job_id in [submit(stack, swedish_recording) for _ in range(24)]:
+            wait_for(stack, job_id, "succeeded")
+        done = [stack.log(worker).count("job done") for worker in stack.containers("worker")]
     assert len(done) == 2 and min(done) > 0, done
 
 
