@@ -4,8 +4,8 @@
 
 One run, one model, the same cores: first faster-whisper in this process, one file after the other
 at beam 5; then the same files over HTTP to a stack of Redis, API and one worker, with short context
-and without it. Word error rates are on normalised text; one word in 64 clips is 0.3 points, so compare
-them over several hundred clips and seeds.
+and without it. Word error rates are on normalised text: one word in 64 clips is 0.3 points, so they
+are compared over hundreds of clips.
 """
 
 import argparse
