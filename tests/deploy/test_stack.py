@@ -42,18 +42,16 @@ def n_workers(stack: Stack) -> int:
 
 
 @contextmanager
-def scaled(stack: Stack, *, n_workers: int) -> Iterator[None]:
-    """Run so many workers, then one again: other tests count them."""
-    scale_to(stack, n_workers)
+def second_worker(stack: Stack) -> Iterator[None]:
+    """Run another worker, for a while: other tests count them."""
+    stack.compose("up", "-d", "--scale", "worker=2", "worker")
+    wait_until(lambda: n_workers(stack) == 2, timeout_s=60, what="a second worker")
     try:
         yield
     finally:
-        scale_to(stack, 1)
-
-
-def scale_to(stack: Stack, number: int) -> None:
-    stack.compose("up", "-d", "--scale", f"worker={number}", "worker")
-    wait_until(lambda: n_workers(stack) == number, timeout_s=60, what=f"{number} workers")
+        for worker in stack.containers("worker")[1:]:  # not every compose scales down
+            stack.end(worker)
+        wait_until(lambda: n_workers(stack) == 1, timeout_s=60, what="its end")
 
 
 def test_the_stock_sdk_gets_the_right_text(stack: Stack, swedish_recording: Path) -> None:
@@ -102,7 +100,7 @@ def test_down_and_up_keeps_queued_jobs_and_transcripts(
 
 
 def test_two_workers_share_the_load(stack: Stack, swedish_recording: Path) -> None:
-    with scaled(stack, n_workers=2):
+    with second_worker(stack):
         for job_id in [submit(stack, swedish_recording) for _ in range(24)]:
             wait_for(stack, job_id, "succeeded")
         done = [stack.log(worker).count("job done") for worker in stack.containers("worker")]
