@@ -8,8 +8,7 @@ PORT ?= 8000
 DATA ?= data
 # Tests wait for processes and events more than they compute. Each process takes about 1 GB.
 TEST_PROCESSES ?= 4
-# Files go out in the order of tests/conftest.py, not by their number of tests.
-PYTEST := $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: setup run test test-all lint bench demo-model lock
