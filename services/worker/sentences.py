@@ -14,7 +14,7 @@ from services.worker.vad import SpeechBounds, SpeechChunk
 
 #: A stretch longer than this share of the model's longest window is cut at a clear pause,
 LONG_SHARE = 0.2
-#: which only commas and groups of digits make within a sentence; the longest plosives are shorter.
+#: which hardly anything but commas and groups of digits makes within a sentence.
 CLEAR_PAUSE_MS = 200
 #: Few sentences are this long: such a stretch is cut at any pause.
 VERY_LONG_SHARE = 0.45
