@@ -19,6 +19,7 @@ from services.api import (
     transcriptions,
 )
 from services.api.auth import KeyRing, named_origins
+from services.api.fast_path import FastPath
 from services.api.limits import Limits
 from services.api.maintenance import refresh_forever, sweep_forever
 from services.api.metrics import Metrics, SharedFigures
@@ -37,6 +38,11 @@ from services.contract.settings import ApiSettings
 VERSION = "0.1.0"
 #: Calls to Redis and the store run in threads; each is short.
 N_THREADS = 64
+UPLOADS = {
+    "/v1/jobs": jobs.create,
+    "/v1/audio/transcriptions": transcriptions.transcribe,
+    "/v1/audio/translations": transcriptions.translate,
+}
 #: What scripts of other origins may read of an answer beside its body.
 EXPOSED_HEADERS = (
     "Location",
@@ -73,6 +79,7 @@ def create_app(settings: ApiSettings, *, redis: Redis | None = None) -> FastAPI:
         app.include_router(router.router)
     pages.install(app)
     error_handlers.install(app)
+    app.add_middleware(FastPath, service=service, endpoints=UPLOADS)
     app.add_middleware(UnreadBodies)
     app.add_middleware(Unfinished)
     allow_pages_elsewhere(app, settings.cors_origins)

@@ -133,10 +133,14 @@ class Authentication(SecurityBase):
     scheme_name = "key"
 
     async def __call__(self, request: Request) -> str:
-        """Return the owner of a request. Raises as `owner` and `refuse_foreign_page` of KeyRing."""
-        ring: KeyRing = request.app.state.service.keys
-        ring.refuse_foreign_page(request.method, request.headers)
-        return ring.owner(request.headers.get("authorization"), request.headers.get("host", ""))
+        """Return the owner of a request. Raises as `authenticated`."""
+        return authenticated(request, request.app.state.service.keys)
+
+
+def authenticated(request: Request, ring: KeyRing) -> str:
+    """Return the owner of a request. Raises as `owner` and `refuse_foreign_page` of KeyRing."""
+    ring.refuse_foreign_page(request.method, request.headers)
+    return ring.owner(request.headers.get("authorization"), request.headers.get("host", ""))
 
 
 @lru_cache(maxsize=64)

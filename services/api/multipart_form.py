@@ -48,12 +48,12 @@ class MultipartForm:
         self._field_name = ""
         self._n_field_bytes = 0
         self._in_file = False
-        self._file_bytes: list[bytes] = []
+        self._file_bytes: list[memoryview] = []
         self._is_complete = False
         self._parser = self._start(boundary)
 
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Parse the next piece of the body; return the file's bytes in it.
+    def feed(self, chunk: bytes) -> list[memoryview]:
+        """Parse the next piece of the body; return the file's bytes in it, not copied.
 
         Raises:
             InvalidRequestError: the form is malformed, or its fields are too many or too large.
@@ -142,7 +142,7 @@ class MultipartForm:
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._in_file:
-            self._file_bytes.append(data[start:end])
+            self._file_bytes.append(memoryview(data)[start:end])
             return
         self._count(end - start)
         self._field += data[start:end]

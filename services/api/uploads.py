@@ -4,13 +4,14 @@ The body is read piece by piece, hashed and bounded on the way. Whatever goes wr
 client goes away, nothing stays in the store.
 """
 
+import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import anyio
-from anyio import current_time, to_thread
+from anyio import to_thread
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
@@ -49,9 +50,9 @@ class RawBody:
         self.filename = clean_filename(request.query_params.get("filename", ""))
         self.content_type = request.headers.get("content-type", "")
 
-    def feed(self, chunk: bytes) -> list[bytes]:
+    def feed(self, chunk: bytes) -> list[memoryview]:
         """Return the bytes of the recording in a piece of the body."""
-        return [chunk]
+        return [memoryview(chunk)]
 
     def finish(self) -> None:
         """Nothing can be missing."""
@@ -118,19 +119,20 @@ def check_length(request: Request, max_bytes: int) -> None:
 
 async def _receive(request: Request, body: Body, upload: "Upload", settings: ApiSettings) -> None:
     """Read the whole body under one clock with two deadlines: idle and total."""
-    idle_s, latest = settings.upload_idle_timeout_s, current_time() + settings.upload_timeout_s
+    now = asyncio.get_running_loop().time
+    idle_s, latest = settings.upload_idle_timeout_s, now() + settings.upload_timeout_s
     try:
         # Not asyncio.timeout: a thread that is writing must have ended before the file is dropped.
-        with anyio.CancelScope(deadline=min(latest, current_time() + idle_s)) as clock:
+        with anyio.CancelScope(deadline=min(latest, now() + idle_s)) as clock:
             async for chunk in request.stream():
                 if upload.take(body.feed(chunk)):
                     clock.deadline = latest
                     await to_thread.run_sync(upload.flush)
-                clock.deadline = min(latest, current_time() + idle_s)
+                clock.deadline = min(latest, now() + idle_s)
     except ClientDisconnect as error:
         raise UploadAbortedError("The client went away during the upload.") from error
     if clock.cancelled_caught:
-        was_slow = current_time() >= latest
+        was_slow = now() >= latest
         limit_s = settings.upload_timeout_s if was_slow else idle_s
         what = "took longer than" if was_slow else "sent nothing for"
         raise UploadTimeoutError(f"The upload {what} {limit_s:g} s.")
@@ -162,11 +164,11 @@ class Upload:
         self._max_bytes = max_bytes
         self._digest = hashlib.sha256()
         self._writer: RecordingWriter | None = None
-        self._parts: list[bytes] = []
+        self._parts: list[memoryview] = []
         self._n_waiting = 0
         self._is_committed = False
 
-    def take(self, parts: list[bytes]) -> bool:
+    def take(self, parts: list[memoryview]) -> bool:
         """Keep bytes; return whether it is time to flush."""
         for part in parts:
             self.n_bytes += len(part)

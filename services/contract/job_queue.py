@@ -3,27 +3,18 @@
 RQ carries job ids only. The record is in the job store.
 """
 
-from typing import Any
-
 from redis import Redis
-from rq import Queue, Retry
+from rq import Queue
 from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job as RqJob
-from rq.job import JobStatus as RqStatus
 from rq.serializers import JSONSerializer
 from rq.worker_registration import clean_worker_registry
 
 from services.contract.job_record import QueueEntry
 from services.contract.redis_client import redis_errors, text
-from services.contract.schema import Job, JobStatus, Lane, Seconds, utc_now
+from services.contract.rq_record import TASK, RqRecord, terms
+from services.contract.schema import Job, JobStatus, Lane, Seconds
 from services.contract.workers import LEASE_S, WorkerInfo, Workers
-
-#: Dotted path of the one function that workers run; enqueueing never imports it.
-TASK = "services.worker.tasks.transcribe"
-RESULT_TTL_S = 3600
-FAILURE_TTL_S = 24 * 3600
-#: The worker counts deaths by itself (`abandoned`); RQ must only never run out before it does.
-RETRIES = 10
 
 
 class JobQueue:
@@ -36,6 +27,7 @@ class JobQueue:
         self.queues = {
             lane: Queue(lane.value, connection=redis, serializer=JSONSerializer) for lane in Lane
         }
+        self._records = {lane: RqRecord(queue) for lane, queue in self.queues.items()}
 
     def entry(self, job: Job) -> QueueEntry:
         """Return what RQ's own enqueueing would write, for the job store to write with its record.
@@ -44,18 +36,18 @@ class JobQueue:
         upload costs one round trip.
         """
         queue = self.queues[job.lane]
-        rq_job = queue.create_job(TASK, **terms(job), status=RqStatus.QUEUED)
-        rq_job.enqueued_at = utc_now()
-        fields = [part for pair in rq_job.to_dict().items() for part in pair]
-        plain = [part if isinstance(part, str | bytes) else str(part) for part in fields]
-        return QueueEntry(queue.redis_queues_keys, queue.key, text(rq_job.key), plain)
+        fields = self._records[job.lane].fields(job)
+        plain = [part for pair in fields.items() for part in pair]
+        return QueueEntry(queue.redis_queues_keys, queue.key, self.record_key(job.id), plain)
 
     @redis_errors()
     def enqueue(self, job: Job) -> None:
         """Put a recorded job at the end of its lane; a second call changes nothing."""
         queue = self.queues[job.lane]
         try:
-            queue.enqueue_job(queue.create_job(TASK, **terms(job)), unique=True)
+            queue.enqueue_job(
+                queue.create_job(TASK, **terms(job.id, job.audio.duration)), unique=True
+            )
         except DuplicateJobError:
             # Job ids are ours alone: it is this job, sent twice by the client's own retry.
             return
@@ -201,25 +193,3 @@ class JobQueue:
             rows = self.redis.zrange(queue.started_job_registry.key, 0, -1)
             found |= {text(row).split(":")[0] for row in rows}  # type: ignore[arg-type]
         return found
-
-
-def terms(job: Job) -> dict[str, Any]:
-    """Return how RQ is to run a job."""
-    return {
-        "kwargs": {"job_id": job.id},
-        "job_id": job.id,
-        "timeout": timeout_s(job.audio.duration),
-        "result_ttl": RESULT_TTL_S,
-        "failure_ttl": FAILURE_TTL_S,
-        "retry": Retry(max=RETRIES),
-        "description": f"transcribe {job.id}",
-    }
-
-
-def timeout_s(duration: Seconds) -> int:
-    """Return how long a job may run: a last resort, far above what a slow, shared CPU needs.
-
-    Many jobs share one engine, so each may take many times its own duration; a hung engine is
-    noticed long before, by the worker's watchdog.
-    """
-    return 600 + round(60 * duration)

@@ -7,7 +7,7 @@ from rq import Queue
 from rq.executions import Execution
 from rq.job import Job
 
-from services.contract.job_queue import TASK
+from services.contract.rq_record import TASK
 from services.worker.job_token import JobToken
 
 

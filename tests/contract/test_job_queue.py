@@ -9,9 +9,10 @@ from rq.serializers import JSONSerializer
 
 from services.contract import job_queue
 from services.contract.errors import QueueUnavailableError
-from services.contract.job_queue import TASK, JobQueue
+from services.contract.job_queue import JobQueue
 from services.contract.job_store import JobStore
-from services.contract.schema import Lane
+from services.contract.rq_record import TASK
+from services.contract.schema import Lane, utc_now
 from services.contract.workers import WorkerInfo
 from tests.contract.builders import make_job, transcript
 
@@ -50,16 +51,20 @@ def test_enqueue_twice_is_one_entry(queue: JobQueue) -> None:
     assert queue.depth() == {Lane.INTERACTIVE: 1, Lane.BULK: 0}
 
 
+@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("duration", [0.02, 5.0, 12_345.6])
 def test_job_made_with_an_entry_waits_as_if_rq_had_enqueued_it(
-    queue: JobQueue, store: JobStore, redis_client: Redis
+    queue: JobQueue, store: JobStore, redis_client: Redis, lane: Lane, duration: float
 ) -> None:
-    by_entry, by_rq = make_job(lane=Lane.BULK), make_job(lane=Lane.BULK)
+    by_entry, by_rq = (make_job(lane=lane, duration=duration) for _ in range(2))
+    before = utc_now()
     store.create(by_entry, queue.entry(by_entry))
     store.create(by_rq)
     redis_client.delete("rq:queues")
     queue.enqueue(by_rq)
-    assert redis_client.lrange("rq:queue:bulk", 0, -1) == [j.id.encode() for j in (by_entry, by_rq)]
-    assert redis_client.smembers("rq:queues") == {b"rq:queue:bulk"}
+    waiting = redis_client.lrange(f"rq:queue:{lane.value}", 0, -1)
+    assert waiting == [j.id.encode() for j in (by_entry, by_rq)]
+    assert redis_client.smembers("rq:queues") == {f"rq:queue:{lane.value}".encode()}
     ours, theirs = (
         {k: v.replace(j.id.encode(), b"ID") for k, v in redis_client.hgetall(key).items()}
         for j in (by_entry, by_rq)
@@ -67,7 +72,11 @@ def test_job_made_with_an_entry_waits_as_if_rq_had_enqueued_it(
     )
     differing = {k for k in ours | theirs if ours.get(k) != theirs.get(k)}
     assert differing <= {b"data", b"created_at", b"enqueued_at"}
+    for name in ("func_name", "args", "timeout", "origin", "retries_left"):
+        of_ours, of_theirs = (getattr(queue.fetch(j.id), name) for j in (by_entry, by_rq))
+        assert of_ours == of_theirs
     assert queue.fetch(by_entry.id).kwargs == {"job_id": by_entry.id}
+    assert before <= queue.fetch(by_entry.id).enqueued_at <= utc_now()
 
 
 def test_position_counts_the_interactive_lane_first(queue: JobQueue) -> None:
