@@ -8,10 +8,11 @@ PORT ?= 8000
 DATA ?= data
 # Tests wait for processes and events more than they compute. Each process takes about 1 GB.
 TEST_PROCESSES ?= 4
-PYTEST := $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
+# Files go out in the order of tests/conftest.py, not by their number of tests.
+PYTEST := $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup run test test-all lint bench demo-model lock
+.PHONY: setup run test test-all test-processes test-containers lint bench demo-model lock
 
 setup: $(VENV)/.installed
 
@@ -33,7 +34,13 @@ test: setup
 
 test-all: setup
 	bash tests/system_packages.sh espeak-ng wswedish ffmpeg chromium
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-processes test-containers
+
+test-processes:
 	$(PYTEST) -m 'not containers and not gpu'
+
+# Beside the others: building and starting containers is mostly waiting.
+test-containers:
 	$(BIN)/pytest -q -m 'containers and not gpu'
 
 lint: setup

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import wave
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,6 +41,13 @@ def pytest_report_header() -> str:
 def seed() -> int:
     """Return the seed of this run: from the environment, else drawn once."""
     return int(os.environ.setdefault(SEED_NAME, str(random.SystemRandom().randrange(2**32))))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that have most slow tests: the last file should not be a long one."""
+    n_slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: -n_slow[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)
