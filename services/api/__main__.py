@@ -38,15 +38,22 @@ def main() -> int:
     return 0
 
 
-def server(app: FastAPI) -> uvicorn.Server:
-    """Return what serves the API, with its bounds for connections."""
+def server(app: FastAPI, *, port: int = 0, shutdown_s: int = SHUTDOWN_S) -> uvicorn.Server:
+    """Return what serves the API, with its bounds for connections.
+
+    Args:
+        app: what create_app made.
+        port: to listen on where `run` gets no sockets; 0 is a free one.
+        shutdown_s: how long open answers may go on when the server is asked to stop.
+    """
     config = uvicorn.Config(
         app,
+        port=port,
         http=HttpProtocol,
         access_log=False,  # It is ours (middleware.py): uvicorn's has queries in it.
         log_config=None,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=SHUTDOWN_S,
+        timeout_graceful_shutdown=shutdown_s,
         server_header=False,
         ws="none",
     )

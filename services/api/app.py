@@ -18,7 +18,7 @@ from services.api import (
     pages,
     transcriptions,
 )
-from services.api.auth import KeyRing, named_origins
+from services.api.auth import KeyRing
 from services.api.fast_path import FastPath
 from services.api.limits import Limits
 from services.api.maintenance import refresh_forever, sweep_forever
@@ -82,17 +82,17 @@ def create_app(settings: ApiSettings, *, redis: Redis | None = None) -> FastAPI:
     app.add_middleware(FastPath, service=service, endpoints=UPLOADS)
     app.add_middleware(UnreadBodies)
     app.add_middleware(Unfinished)
-    allow_pages_elsewhere(app, settings.cors_origins)
+    allow_pages_elsewhere(app, settings.origins)
     app.add_middleware(RequestIds, metrics=service.metrics)
     return app
 
 
-def allow_pages_elsewhere(app: FastAPI, origins: str) -> None:
+def allow_pages_elsewhere(app: FastAPI, origins: list[str]) -> None:
     """Let web pages of other origins call the API from a browser, if any are named."""
-    if named := named_origins(origins):
+    if origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=named,
+            allow_origins=origins,
             allow_methods=("GET", "POST", "DELETE"),
             allow_headers=("*",),
             expose_headers=EXPOSED_HEADERS,

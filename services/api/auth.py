@@ -64,7 +64,7 @@ class KeyRing:
                 "callers"
             )
         local_only = not keys and not settings.allow_no_keys
-        return cls(keys, local_only=local_only, pages=named_origins(settings.cors_origins))
+        return cls(keys, local_only=local_only, pages=settings.origins)
 
     @property
     def is_open(self) -> bool:
@@ -152,11 +152,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def named_origins(origins: str) -> list[str]:
-    """Return the origins that the setting names."""
-    return [origin.strip() for origin in origins.split(",") if origin.strip()]
 
 
 def _without_port(host: str) -> str:

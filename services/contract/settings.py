@@ -114,6 +114,11 @@ class ApiSettings(CommonSettings):
     ready_requires_worker: bool = False
     """/readyz also asks for a live worker."""
 
+    @property
+    def origins(self) -> list[str]:
+        """The single ones of `cors_origins`."""
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
 
 class WorkerSettings(CommonSettings):
     """A worker process."""

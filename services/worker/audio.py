@@ -12,16 +12,15 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from numpy.typing import NDArray
 
-from services.contract.audio_formats import OPEN_OPTIONS, longest_gap_s
+from services.contract.audio_formats import OPEN_OPTIONS
 from services.contract.errors import AudioTooLongError, EmptyAudioError, UnsupportedAudioError
 from services.worker.ogg_links import Rest, next_link
+from services.worker.recording_clock import RecordingClock
+from services.worker.samples import SAMPLE_RATE, Samples
 
 logger = logging.getLogger(__name__)
 
-SAMPLE_RATE = 16_000
-Samples = NDArray[np.float32]
 Source = str | os.PathLike[str] | BinaryIO
 
 _BLOCK_SAMPLES = 10 * SAMPLE_RATE
@@ -31,8 +30,6 @@ _MAX_FRAME_S = 300
 _CANCELED = 0.01
 #: Speech has a mean far below this, full scale being 1.
 _OFFSET = 0.01
-#: Clocks are this far from what is heard without a gap: rounding, and what decoders swallow.
-_LEAST_GAP_S = 0.1
 
 
 def decode(source: Source, *, max_duration_s: float = float("inf")) -> Iterator[Samples]:
@@ -174,7 +171,7 @@ def _frames_of_one(source: Source | Rest) -> Generator[AudioFrame, None, int | N
     n_good = n_bad = reached = 0
     is_chain = False
     with _open(source) as container:
-        clock = _Clock(container)
+        clock = RecordingClock(container)
         packets = container.demux(_stream(container))
         while True:
             try:
@@ -199,32 +196,6 @@ def _frames_of_one(source: Source | Rest) -> Generator[AudioFrame, None, int | N
     if n_bad and not n_good:
         raise UnsupportedAudioError("the audio is damaged: nothing in it can be decoded")
     return reached if is_chain else None
-
-
-class _Clock:
-    """Compares the timestamps of frames with what was heard so far."""
-
-    def __init__(self, container: InputContainer) -> None:
-        self._start_s = (container.start_time or 0) / av.time_base
-        self._longest_gap_s = longest_gap_s(container.format.name)
-        self._heard_s = 0.0
-
-    def silence_before(self, frame: AudioFrame) -> Iterator[AudioFrame]:
-        """Yield the silence between the last frame and this one."""
-        at = self._heard_s if frame.time is None else frame.time - self._start_s
-        gap = at - self._heard_s
-        if _LEAST_GAP_S < gap <= self._longest_gap_s:
-            self._heard_s = at
-            n_samples = round(gap * SAMPLE_RATE)
-            for first in range(0, n_samples, _BLOCK_SAMPLES):
-                yield _silence(min(_BLOCK_SAMPLES, n_samples - first))
-        self._heard_s += frame.samples / max(1, frame.sample_rate)
-
-
-def _silence(n_samples: int) -> AudioFrame:
-    frame = AudioFrame.from_ndarray(np.zeros((1, n_samples), np.float32), "flt", "mono")
-    frame.sample_rate = SAMPLE_RATE
-    return frame
 
 
 @contextmanager

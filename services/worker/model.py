@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from services.contract.encoder_context import context_frames
 from services.contract.model_bundle import ModelBundle
 from services.contract.schema import Task
-from services.worker.audio import Samples
+from services.worker.samples import Samples
 
 MAX_TOKENS = 448
 FloatArray = NDArray[np.floating[Any]]

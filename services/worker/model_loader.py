@@ -17,10 +17,10 @@ from services.contract.errors import ModelBundleError, SettingsError, SttError
 from services.contract.model_bundle import ModelBundle
 from services.contract.schema import Lane, TranscriptionOptions
 from services.contract.settings import WorkerSettings
-from services.worker.audio import SAMPLE_RATE, Samples
 from services.worker.cost_model import CostModel
 from services.worker.decoding import WindowTask, build_prompt, run_batch
 from services.worker.model import Model
+from services.worker.samples import SAMPLE_RATE, Samples
 
 logger = logging.getLogger(__name__)
 

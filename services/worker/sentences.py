@@ -9,7 +9,7 @@ be a single one is cut only at a pause that single ones hardly ever have.
 from itertools import pairwise
 
 from services.contract.schema import VadOptions
-from services.worker.audio import SAMPLE_RATE
+from services.worker.samples import SAMPLE_RATE, SAMPLES_PER_MS
 from services.worker.vad import SpeechBounds, SpeechChunk
 
 #: A stretch longer than this share of the model's longest window is cut at a clear pause,
@@ -29,9 +29,9 @@ class SentenceBounds:
         pause_ms = min(_LEAST_PAUSE_MS, options.min_silence_duration_ms)
         update = {"min_silence_duration_ms": pause_ms, "min_speech_duration_ms": 0}
         self._bounds = SpeechBounds(options.model_copy(update=update), max_speech_s=max_speech_s)
-        self._min_speech = options.min_speech_duration_ms * SAMPLE_RATE // 1000
-        self._min_silence = options.min_silence_duration_ms * SAMPLE_RATE // 1000
-        self._clear_pause = CLEAR_PAUSE_MS * SAMPLE_RATE // 1000
+        self._min_speech = options.min_speech_duration_ms * SAMPLES_PER_MS
+        self._min_silence = options.min_silence_duration_ms * SAMPLES_PER_MS
+        self._clear_pause = CLEAR_PAUSE_MS * SAMPLES_PER_MS
         self._long = LONG_SHARE * max_speech_s * SAMPLE_RATE
         self._very_long = VERY_LONG_SHARE * max_speech_s * SAMPLE_RATE
         self._parts: list[SpeechChunk] = []

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from services.contract.schema import Lane, Transcript, TranscriptionOptions, WindowResult
-from services.worker.audio import SAMPLE_RATE, Samples, Source, decode
+from services.worker.audio import Source, decode
 from services.worker.decoding import WindowTask, build_prompt
 from services.worker.engine import Engine
 from services.worker.languages import (
@@ -21,6 +21,7 @@ from services.worker.languages import (
     choose,
     known_language,
 )
+from services.worker.samples import SAMPLE_RATE, Samples
 from services.worker.sequential import transcribe_sequentially
 from services.worker.transcript import assemble, window_result
 from services.worker.windows import Window, cut_windows

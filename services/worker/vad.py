@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from services.contract.schema import VadOptions
 from services.contract.settings import forbid_reports
-from services.worker.audio import SAMPLE_RATE, Samples
+from services.worker.samples import SAMPLE_RATE, SAMPLES_PER_MS, Samples
 
 FRAME_SAMPLES = 512
 _CONTEXT_SAMPLES = 64
-_MILLISECOND = SAMPLE_RATE // 1000
 #: A pause that may end a chunk of the greatest length.
-_SHORT_PAUSE_SAMPLES = 98 * _MILLISECOND
+_SHORT_PAUSE_SAMPLES = 98 * SAMPLES_PER_MS
 #: Speech is not cut shorter than this, however wide the padding around it.
 _LEAST_ROOM_SAMPLES = 2 * SAMPLE_RATE
 
@@ -87,7 +86,7 @@ class SpeechDetector:
         self._rest = np.zeros(0, np.float32)
         self._n_samples = 0
         self._bounds = bounds
-        self._padding = Padding(pad_ms * _MILLISECOND)
+        self._padding = Padding(pad_ms * SAMPLES_PER_MS)
 
     @property
     def needed_from(self) -> int:
@@ -132,9 +131,9 @@ class SpeechBounds:
     def __init__(self, options: VadOptions, *, max_speech_s: float) -> None:
         self._threshold = options.threshold
         self._quiet_threshold = max(options.threshold - 0.15, 0.01)
-        self._min_speech = options.min_speech_duration_ms * _MILLISECOND
-        self._min_silence = options.min_silence_duration_ms * _MILLISECOND
-        padding = 2 * options.speech_pad_ms * _MILLISECOND
+        self._min_speech = options.min_speech_duration_ms * SAMPLES_PER_MS
+        self._min_silence = options.min_silence_duration_ms * SAMPLES_PER_MS
+        padding = 2 * options.speech_pad_ms * SAMPLES_PER_MS
         room = SAMPLE_RATE * max_speech_s - FRAME_SAMPLES - padding
         self._max_speech = max(room, _LEAST_ROOM_SAMPLES)
         self._start: int | None = None

@@ -14,7 +14,7 @@ from faster_whisper.vad import SpeechTimestampsMap
 
 from services.contract.schema import TranscriptionOptions
 from services.contract.window_shape import WindowShape
-from services.worker.audio import SAMPLE_RATE, Samples
+from services.worker.samples import SAMPLE_RATE, Samples
 from services.worker.sentences import SentenceBounds
 from services.worker.vad import SpeechBounds, SpeechChunk, SpeechDetector
 

@@ -25,9 +25,7 @@ class RunningApi:
         }
         self.settings = ApiSettings.model_validate(given)
         self.app = create_app(self.settings)
-        self.server = server(self.app)
-        self.server.config.port = 0
-        self.server.config.timeout_graceful_shutdown = 1
+        self.server = server(self.app, shutdown_s=1)
         self._thread = threading.Thread(target=self.server.run, daemon=True)
 
     def __enter__(self) -> "RunningApi":

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from services.contract import model_bundle
 from services.contract.settings import WorkerSettings
-from services.worker.audio import SAMPLE_RATE, decode
+from services.worker.audio import decode
 from services.worker.engine import Engine, EngineLimits
 from services.worker.model_loader import load
+from services.worker.samples import SAMPLE_RATE
 from tests.redis_server import RedisServer
 from tests.worker import models
 from tests.worker.stack import Stack

@@ -22,7 +22,7 @@ from services.contract.schema import (
     TranscriptionOptions,
     utc_now,
 )
-from services.worker.audio import SAMPLE_RATE
+from services.worker.samples import SAMPLE_RATE
 from tests.waiting import wait_until
 
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from services.contract.model_registry import resolve
 from services.contract.schema import Transcript, TranscriptionOptions
 from services.contract.settings import WorkerSettings
-from services.worker.audio import SAMPLE_RATE, decode
+from services.worker.audio import decode
 from services.worker.engine import Engine, EngineLimits
 from services.worker.model_loader import load
+from services.worker.samples import SAMPLE_RATE
 from services.worker.transcriber import Transcriber
 from training.evaluate.normalise import normalise
 

@@ -12,11 +12,11 @@ from services.contract import model_bundle
 from services.contract.errors import TranscriptionError
 from services.contract.schema import Lane, TranscriptionOptions
 from services.worker import engine as engine_module
-from services.worker.audio import SAMPLE_RATE
 from services.worker.cost_model import CostModel
 from services.worker.decoding import Decoded, WindowTask, build_prompt
 from services.worker.engine import Engine, EngineLimits
 from services.worker.model_loader import load
+from services.worker.samples import SAMPLE_RATE
 
 Samples = NDArray[np.float32]
 CALM = TranscriptionOptions(

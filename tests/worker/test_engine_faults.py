@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from services.contract import model_bundle
 from services.contract.errors import GpuMemoryError, TranscriptionError
 from services.worker import decoding
-from services.worker.audio import SAMPLE_RATE
 from services.worker.cost_model import CostModel
 from services.worker.engine import Engine, EngineLimits
 from services.worker.model_loader import load
+from services.worker.samples import SAMPLE_RATE
 from tests.worker.test_engine import CALM, run, task
 
 Samples = NDArray[np.float32]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from services.contract import model_registry
 from services.contract.errors import ModelBundleError
 from services.contract.schema import JobStatus, Lane, TranscriptionOptions
-from services.worker.audio import SAMPLE_RATE
+from services.worker.samples import SAMPLE_RATE
 from tests.redis_server import RedisServer
 from tests.waiting import wait_until
 from tests.worker import models

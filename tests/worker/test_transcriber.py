@@ -15,8 +15,8 @@ from services.contract.errors import (
     UnsupportedTaskError,
 )
 from services.contract.schema import TranscriptionOptions, WindowResult
-from services.worker.audio import SAMPLE_RATE
 from services.worker.engine import Engine
+from services.worker.samples import SAMPLE_RATE
 from services.worker.transcriber import Hooks, Transcriber
 from tests.worker.models import SENTENCE, edit_manifest
 

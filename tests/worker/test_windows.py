@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from services.contract.schema import TranscriptionOptions, VadOptions
 from services.contract.window_shape import WindowShape
-from services.worker.audio import SAMPLE_RATE
+from services.worker.samples import SAMPLE_RATE
 from services.worker.vad import SpeechChunk
 from services.worker.windows import Window, cut_windows
 

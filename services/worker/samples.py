@@ -1,0 +1,9 @@
+"""Audio inside the worker: mono samples at 16 kHz, as Whisper and the detector take them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 16_000
+SAMPLES_PER_MS = SAMPLE_RATE // 1000
+#: Float32 of full scale 1, shape (n_samples,).
+Samples = NDArray[np.float32]
