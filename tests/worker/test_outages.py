@@ -90,9 +90,9 @@ def test_a_long_suspect_lets_others_in_once_it_is_past_the_place(
     wait_until(lambda: stack.store.get(long).n_windows > 0, timeout_s=90, what="its first window")
     doomed.kill()
     stack.start_worker(seconds_per_call=0.4, **settings)
-    wait_until(lambda: "a suspect runs alone" in stack.logs(), timeout_s=60, what="quarantine")
+    wait_until(lambda: "a suspect runs alone" in stack.logs(), timeout_s=90, what="quarantine")
     short = stack.send(recording(3))
-    stack.wait_for([short], JobStatus.SUCCEEDED, timeout_s=60)
+    stack.wait_for([short], JobStatus.SUCCEEDED, timeout_s=180)
     assert "a suspect came through" in stack.logs()
     assert stack.status(long) is JobStatus.PROCESSING
     assert stack.store.get(long).n_windows >= 32
