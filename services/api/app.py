@@ -103,7 +103,10 @@ def build(settings: ApiSettings, redis: Redis) -> Service:
     """Build the parts of one process."""
     store = AudioStore(settings.audio_store_url)
     job_store = JobStore(
-        redis, transcript_ttl_s=settings.transcript_ttl_s, audio_ttl_s=settings.audio_ttl_s
+        redis,
+        transcript_ttl_s=settings.transcript_ttl_s,
+        audio_ttl_s=settings.audio_ttl_s,
+        max_unfinished=settings.concurrency_limit,
     )
     queue = JobQueue(redis)
     metrics = Metrics()

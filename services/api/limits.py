@@ -6,7 +6,8 @@ import time
 from anyio import to_thread
 from redis import Redis
 
-from services.contract.errors import ConcurrencyLimitError, QueueFullError, RateLimitError
+from services.contract.errors import QueueFullError, RateLimitError
+from services.contract.job_index import too_many_unfinished
 from services.contract.job_queue import JobQueue
 from services.contract.job_store import JobStore
 from services.contract.redis_client import redis_errors
@@ -17,7 +18,6 @@ WINDOW_S = 60
 DEPTH_FRESH_S = 1.0
 #: When a place in a full queue may be free, if nothing better is known.
 QUEUE_RETRY_S = 10.0
-CONCURRENCY_RETRY_S = 5.0
 
 
 class Limits:
@@ -59,10 +59,7 @@ class Limits:
         self._check_rate(owner)
         most = self._settings.concurrency_limit
         if most and self._jobs.count_unfinished(owner) >= most:
-            raise ConcurrencyLimitError(
-                f"This key has {most} unfinished jobs, as many as it may.",
-                retry_after_s=CONCURRENCY_RETRY_S,
-            )
+            raise too_many_unfinished(most)
         self._n_waiting = sum(self._queue.depth().values())
         self._looked_at = time.monotonic()
         if self._n_waiting >= self._settings.queue_limit:

@@ -32,6 +32,8 @@ from services.contract.settings import ApiSettings
 
 #: A thread is asked to write once so much has come: few hops, little memory.
 FLUSH_BYTES = 4 * 1024**2
+#: Or so many pieces: a tiny one costs some 350 bytes of memory beside its own.
+FLUSH_PIECES = 4096
 #: What a form may weigh beside its file.
 FORM_OVERHEAD_BYTES = 1024**2
 #: The first bytes of a recording, for the look at its header.
@@ -178,7 +180,7 @@ class Upload:
         if self.n_bytes > self._max_bytes:
             raise _too_large(self._max_bytes)
         self._parts += parts
-        return self._n_waiting >= FLUSH_BYTES
+        return self._n_waiting >= FLUSH_BYTES or len(self._parts) >= FLUSH_PIECES
 
     def flush(self) -> RecordingWriter:
         """Write what was kept."""

@@ -9,7 +9,11 @@ from typing import cast
 
 from redis import Redis
 
-from services.contract.errors import BatchNotFoundError, InvalidRequestError
+from services.contract.errors import (
+    BatchNotFoundError,
+    ConcurrencyLimitError,
+    InvalidRequestError,
+)
 from services.contract.job_record import (
     batch_scope,
     from_fields,
@@ -17,8 +21,9 @@ from services.contract.job_record import (
     owner_scope,
 )
 from services.contract.redis_client import redis_errors, text
-from services.contract.schema import Job, JobStatus, Seconds
+from services.contract.schema import Job, JobStatus, Seconds, utc_now
 
+CONCURRENCY_RETRY_S = 5.0
 #: Id and creation time in microseconds, as a sorted set gives them.
 Row = tuple[bytes, float]
 
@@ -175,3 +180,18 @@ def parse_cursor(cursor: str) -> tuple[int, str]:
             "The cursor is not one that an earlier page gave.", param="cursor"
         )
     return int(time), job_id
+
+
+def is_attachable(job: Job, max_age_s: float) -> bool:
+    """Whether a resend may be answered with this job."""
+    if job.status is JobStatus.SUCCEEDED and job.finished_at is not None:
+        return (utc_now() - job.finished_at).total_seconds() <= max_age_s
+    return not job.status.is_terminal
+
+
+def too_many_unfinished(most: int) -> ConcurrencyLimitError:
+    """Say that an owner has as many unfinished jobs as it may."""
+    return ConcurrencyLimitError(
+        f"This key has {most} unfinished jobs, as many as it may.",
+        retry_after_s=CONCURRENCY_RETRY_S,
+    )

@@ -68,14 +68,16 @@ local function release_audio(id, audio_key)
 end
 """.replace("EVENTS_KEY", EVENTS_KEY).replace("EVENTS_KEPT", str(EVENTS_KEPT))
 
-#: ARGV: id, attach key, audio key, claim key or '', fingerprint, seconds to keep the claim, RQ's
-#: set of lanes, its list or '', its record's key, number n of that record's arguments, those n,
-#: then field, value, ... -> {fingerprint, id} of the job that the request has: this one, or an
-#: earlier one under the same claim; {'', ''} when the id is taken.
+#: ARGV: id, attach key, audio key, claim key or '', fingerprint, seconds to keep the claim, most
+#: unfinished jobs or 0, scope of the owner, RQ's set of lanes, its list or '', its record's key,
+#: number n of that record's arguments, those n, then field, value, ... -> {fingerprint, id} of the
+#: job that the request has: this one, or an earlier one under the same claim; {'', ''} when the id
+#: is taken, {'full', ''} when the owner may have no more.
 CREATE: Final = (
     _PRELUDE
     + """
-local id, attach, audio, claim, fingerprint, ttl, lanes, lane, record, n = unpack(ARGV, 1, 10)
+local id, attach, audio, claim, fingerprint, ttl = unpack(ARGV, 1, 6)
+local most, owner, lanes, lane, record, n = unpack(ARGV, 7, 12)
 if claim ~= '' then
   local held = redis.call('HMGET', claim, 'fingerprint', 'job')
   if held[1] and held[2] ~= id and redis.call('EXISTS', job_key(held[2])) == 1 then
@@ -86,18 +88,22 @@ if redis.call('EXISTS', job_key(id)) == 1 then
   if redis.call('HGET', job_key(id), 'attach') == attach then return {fingerprint, id} end
   return {'', ''}
 end
+local function count(status) return redis.call('ZCARD', 'stt:index:' .. status .. ':' .. owner) end
+if tonumber(most) > 0 and count('queued') + count('processing') >= tonumber(most) then
+  return {'full', ''}
+end
 if claim ~= '' then
   redis.call('HSET', claim, 'fingerprint', fingerprint, 'job', id)
   redis.call('EXPIRE', claim, ttl)
 end
-redis.call('HSET', job_key(id), 'attach', attach, 'audio_key', audio, unpack(ARGV, 11 + n))
+redis.call('HSET', job_key(id), 'attach', attach, 'audio_key', audio, unpack(ARGV, 13 + n))
 redis.call('SET', attach, id)
 redis.call('SADD', 'stt:audio:' .. audio, id)
 redis.call('SREM', 'stt:audio:doomed', audio)
 index(id, nil, redis.call('HGET', job_key(id), 'status'))
 if lane ~= '' then
   redis.call('SADD', lanes, lane)
-  redis.call('HSET', record, unpack(ARGV, 11, 10 + n))
+  redis.call('HSET', record, unpack(ARGV, 13, 12 + n))
   redis.call('RPUSH', lane, id)
 end
 emit(id, 'status')

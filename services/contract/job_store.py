@@ -20,7 +20,7 @@ from services.contract.errors import (
     JobNotFoundError,
     TranscriptExpiredError,
 )
-from services.contract.job_index import JobIndex
+from services.contract.job_index import JobIndex, is_attachable, too_many_unfinished
 from services.contract.job_record import (
     NO_ENTRY,
     QueueEntry,
@@ -29,6 +29,7 @@ from services.contract.job_record import (
     from_fields,
     from_reply,
     job_key,
+    owner_scope,
     pack,
     to_arguments,
     transcript_key,
@@ -63,9 +64,12 @@ class JobStore(JobIndex):
     All methods raise QueueUnavailableError when Redis does not answer.
     """
 
-    def __init__(self, redis: Redis, *, transcript_ttl_s: int, audio_ttl_s: int) -> None:
-        """Prepare the scripts; nothing is sent yet."""
+    def __init__(
+        self, redis: Redis, *, transcript_ttl_s: int, audio_ttl_s: int, max_unfinished: int = 0
+    ) -> None:
+        """Prepare the scripts; nothing is sent yet. `max_unfinished` is per owner, 0 no limit."""
         super().__init__(redis)
+        self._max_unfinished = max_unfinished
         self.transcript_ttl_s = transcript_ttl_s
         self.audio_ttl_s = audio_ttl_s
         self._create = redis.register_script(job_scripts.CREATE)
@@ -81,6 +85,7 @@ class JobStore(JobIndex):
         """Record a new job and, with an entry (JobQueue.entry), put it into the queue, at once.
 
         Raises:
+            ConcurrencyLimitError: the owner has as many unfinished jobs as it may.
             InternalError: the id belongs to another job.
         """
         self._record(job, "", "", entry)
@@ -95,7 +100,7 @@ class JobStore(JobIndex):
             entry: as in `create`.
         Raises:
             IdempotencyConflictError: the key came before with another fingerprint.
-            InternalError: the id belongs to another job.
+            ConcurrencyLimitError · InternalError: as `create`.
         """
         found, job_id = self._record(job, claim_key(job.owner, key), fingerprint, entry)
         if found != fingerprint:
@@ -273,9 +278,11 @@ class JobStore(JobIndex):
     def _record(self, job: Job, claim: str, stamp: str, entry: QueueEntry) -> tuple[str, str]:
         attach = attach_key(job.owner, job.audio.sha256, job.options)
         head: Args = [job.id, attach, job.audio.key, claim, stamp, CLAIM_S]
-        found, job_id = self._create(args=[*head, *entry.arguments(), *to_arguments(job)])
+        most: Args = [self._max_unfinished, owner_scope(job.owner)]
+        found, job_id = self._create(args=[*head, *most, *entry.arguments(), *to_arguments(job)])
         if not job_id:
-            raise InternalError(f"The job id {job.id} is taken.")
+            full = too_many_unfinished(self._max_unfinished)
+            raise full if found else InternalError(f"The job id {job.id} is taken.")
         return text(found), text(job_id)
 
     def _finish(
@@ -291,10 +298,3 @@ class JobStore(JobIndex):
 def not_found(job_id: str) -> JobNotFoundError:
     """Say that there is no such job, without telling whose it may be."""
     return JobNotFoundError(f"There is no job {job_id[:64]!r}.", param="id")
-
-
-def is_attachable(job: Job, max_age_s: float) -> bool:
-    """Whether a resend may be answered with this job."""
-    if job.status is JobStatus.SUCCEEDED and job.finished_at is not None:
-        return (utc_now() - job.finished_at).total_seconds() <= max_age_s
-    return not job.status.is_terminal

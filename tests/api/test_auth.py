@@ -1,6 +1,7 @@
 """Who may call: keys, other people's jobs, limits, and addresses that must not be open."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -118,6 +119,22 @@ def test_the_unfinished_jobs_of_a_key_are_limited(redis_url: str, tmp_path: Path
         assert refused.json()["error"]["code"] == "concurrency_limit_exceeded"
         client.post(links[0]["cancel"])
         assert send(client).status_code == 202
+
+
+def test_uploads_at_the_same_time_keep_to_the_limit_of_their_key(
+    redis_url: str, tmp_path: Path
+) -> None:
+    with (
+        RunningApi(redis_url, tmp_path, concurrency_limit=2) as api,
+        api.client() as client,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        answers = list(pool.map(send, [client] * 8))
+        assert sorted(answer.status_code for answer in answers) == [202] * 2 + [429] * 6
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert refused.json()["error"]["code"] == "concurrency_limit_exceeded"
+        assert int(refused.headers["retry-after"]) > 0
+        assert len(api.stored()) == 2
 
 
 def test_a_full_queue_is_429(redis_url: str, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 
 from services.contract.errors import (
+    ConcurrencyLimitError,
     InternalError,
     JobNotCancelableError,
     JobNotFinishedError,
@@ -38,6 +39,18 @@ def test_create_twice_is_one_job_and_another_with_its_id_is_refused(store: JobSt
     assert store.count_unfinished("public") == 1
     with pytest.raises(InternalError):
         store.create(job.model_copy(update={"owner": "other"}))
+
+
+def test_an_owner_has_no_more_unfinished_jobs_than_it_may(redis_client: Redis) -> None:
+    store = JobStore(redis_client, transcript_ttl_s=60, audio_ttl_s=60, max_unfinished=1)
+    job = make_job()
+    store.create(job)
+    store.create(job)
+    with pytest.raises(ConcurrencyLimitError):
+        store.create_once(make_job(), "key", "request")
+    store.create(make_job(owner="another"))
+    store.cancel(job.id)
+    assert store.create_once(make_job(), "key", "request") is None, "the refusal took no claim"
 
 
 def test_start_takes_the_fence_from_an_earlier_run(store: JobStore) -> None:
