@@ -1,9 +1,9 @@
-"""Where speech ends for a model that knows single sentences: at pauses as for every model, and
-where a stretch may hold several sentences, at the longest pause in it.
+"""Where speech may be cut for a model that knows single sentences.
 
 Between sentences that are read fast there is half a second nowhere; a stretch of three of them
-comes out of such a model garbled. A sentence that is cut in two loses words as well, so what may
-be a single one is cut only at a pause that single ones hardly ever have.
+comes out of such a model garbled. A slow single sentence has pauses as long as theirs, and cut in
+two it loses words as well. So a stretch ends where it does for every model, and tells where it may
+be cut: what the model makes of it decides (readings.py).
 """
 
 from itertools import pairwise
@@ -12,18 +12,18 @@ from services.contract.schema import VadOptions
 from services.worker.samples import SAMPLE_RATE, SAMPLES_PER_MS
 from services.worker.vad import SpeechBounds, SpeechChunk
 
-#: A stretch longer than this share of the model's longest window is cut at a clear pause,
+#: A stretch longer than this share of the model's longest window may be cut at a clear pause,
 LONG_SHARE = 0.2
 #: which hardly anything but commas and groups of digits makes within a sentence.
 CLEAR_PAUSE_MS = 200
-#: Few sentences are this long: such a stretch is cut at any pause.
+#: Few sentences are this long: such a stretch may be cut at any pause.
 VERY_LONG_SHARE = 0.45
 #: Shorter ones are not told from the middle of a word.
 _LEAST_PAUSE_MS = 100
 
 
 class SentenceBounds:
-    """As SpeechBounds, with long stretches cut."""
+    """As SpeechBounds, and the pauses in what it finds."""
 
     def __init__(self, options: VadOptions, *, max_speech_s: float) -> None:
         pause_ms = min(_LEAST_PAUSE_MS, options.min_silence_duration_ms)
@@ -66,29 +66,47 @@ class SentenceBounds:
         ended = []
         for part in parts:
             self._parts.append(part)
-            while n_before := self._n_before_cut():
-                ended.append(self._cut(n_before))
+            while len(self._parts) > 1 and _length(self._parts) > self._bounds.max_speech:
+                ended.append(self._cut())
         return ended
 
-    def _n_before_cut(self) -> int:
-        """Return how many parts come before the pause to cut at; 0 if there is none."""
-        pauses = [after.start - part.end for part, after in pairwise(self._parts)]
-        longest = max(pauses, default=0)
-        length = self._parts[-1].end - self._parts[0].start
-        is_clear = length > self._long and longest >= self._clear_pause
-        if longest and (is_clear or length > self._very_long):
-            return pauses.index(longest) + 1
-        return 0
-
-    def _cut(self, n_before: int) -> SpeechChunk:
-        speech = SpeechChunk(self._parts[0].start, self._parts[n_before - 1].end)
-        self._parts, self._is_rest = self._parts[n_before:], True
-        return speech
+    def _cut(self) -> SpeechChunk:
+        """End speech that no window holds, at its longest pause."""
+        n_before = _longest_pause(self._parts)[1]
+        before, self._parts = self._parts[:n_before], self._parts[n_before:]
+        self._is_rest = True
+        return self._stretch(before)
 
     def _end(self) -> list[SpeechChunk]:
         parts, is_rest = self._parts, self._is_rest
         self._parts, self._is_rest = [], False
-        if not parts:
+        if not parts or not (is_rest or _length(parts) > self._min_speech):
             return []
-        speech = SpeechChunk(parts[0].start, parts[-1].end)
-        return [speech] if is_rest or speech.end - speech.start > self._min_speech else []
+        return [self._stretch(parts)]
+
+    def _stretch(self, parts: list[SpeechChunk]) -> SpeechChunk:
+        return SpeechChunk(parts[0].start, parts[-1].end, tuple(self._pauses(parts)))
+
+    def _pauses(self, parts: list[SpeechChunk]) -> list[int]:
+        """Return the middle of each pause that may be the end of a sentence, in samples."""
+        if len(parts) < 2:
+            return []
+        pause, n_before = _longest_pause(parts)
+        length = _length(parts)
+        is_clear = length > self._long and pause >= self._clear_pause
+        if not (is_clear or length > self._very_long):
+            return []
+        before, after = parts[:n_before], parts[n_before:]
+        middle = (before[-1].end + after[0].start) // 2
+        return [*self._pauses(before), middle, *self._pauses(after)]
+
+
+def _length(parts: list[SpeechChunk]) -> int:
+    return parts[-1].end - parts[0].start
+
+
+def _longest_pause(parts: list[SpeechChunk]) -> tuple[int, int]:
+    """Return the length of the longest pause, and how many parts come before it."""
+    pauses = [after.start - part.end for part, after in pairwise(parts)]
+    longest = max(pauses)
+    return longest, pauses.index(longest) + 1

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from services.contract.schema import Lane, Transcript, TranscriptionOptions, WindowResult
 from services.worker.audio import Source, decode
-from services.worker.decoding import WindowTask, build_prompt
+from services.worker.decoding import Decoded, WindowTask, build_prompt
 from services.worker.engine import Engine
 from services.worker.languages import (
     CERTAIN,
@@ -21,9 +21,10 @@ from services.worker.languages import (
     choose,
     known_language,
 )
+from services.worker.readings import Readings
 from services.worker.samples import SAMPLE_RATE, Samples
 from services.worker.sequential import transcribe_sequentially
-from services.worker.transcript import assemble, window_result
+from services.worker.transcript import assemble, joined, window_result
 from services.worker.windows import Window, cut_windows
 
 #: Windows of one job that wait or run at once: enough to fill batches, little enough memory.
@@ -93,6 +94,8 @@ class Pending(NamedTuple):
     task: WindowTask
     language: Language | None
     """None while the engine detects it."""
+    readings: Readings | None = None
+    """Of the window that this one is a part of."""
 
 
 @dataclass
@@ -187,11 +190,17 @@ class _Run:
         for window, task in looked:
             self._submit(window, task, self.language)
 
-    def _submit(self, window: Window, task: WindowTask, language: Language | None) -> None:
+    def _submit(
+        self,
+        window: Window,
+        task: WindowTask,
+        language: Language | None,
+        readings: Readings | None = None,
+    ) -> None:
         if language is not None:
             task.language = language.code
             task.prompt = build_prompt(self.engine.model, language.code, self.options)
-        self._pending[task.future] = Pending(window, task, language)
+        self._pending[task.future] = Pending(window, task, language, readings)
         self.engine.submit(task)
 
     def _collect(self, n_left: int) -> None:
@@ -204,13 +213,25 @@ class _Run:
 
     def _take(self, futures: Iterable["Future[Any]"]) -> None:
         for future in futures:
-            window, task, language = self._pending.pop(future)
+            window, task, language, readings = self._pending.pop(future)
             found = future.result()
             if language is None:
                 candidates = candidate_languages(self.engine.model, self.options)
                 self._submit(window, task.again(), choose([found], candidates))
-            else:
-                self._finish(window_result(window, found, language))
+            elif readings is None:
+                self._take_whole(Readings(window, found), language)
+            elif readings.add(window, found):
+                self._finish_as(readings.better(), language)
+
+    def _take_whole(self, readings: Readings, language: Language) -> None:
+        if not readings.is_doubtful:
+            self._finish_as([(readings.window, readings.whole)], language)
+            return
+        for part in readings.parts:
+            self._submit(part, self._prepare(part), language, readings)
+
+    def _finish_as(self, reading: list[tuple[Window, Decoded]], language: Language) -> None:
+        self._finish(joined([window_result(part, found, language) for part, found in reading]))
 
     def _finish(self, result: WindowResult) -> None:
         self.finished[result.index] = result

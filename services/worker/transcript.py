@@ -36,6 +36,19 @@ def window_result(window: Window, decoded: Decoded, language: Language) -> Windo
     )
 
 
+def joined(parts: Sequence[WindowResult]) -> WindowResult:
+    """Make one result of those of a window's parts, in order."""
+    return parts[0].model_copy(
+        update={
+            "end": parts[-1].end,
+            "segments": tuple(segment for part in parts for segment in part.segments),
+            "speech_s": sum(part.speech_s for part in parts),
+            "n_attempts": max(part.n_attempts for part in parts),
+            "is_suspicious": any(part.is_suspicious for part in parts),
+        }
+    )
+
+
 def _segment(window: Window, raw: RawSegment, decoded: Decoded, language: str) -> Segment:
     start, end = window.in_recording(raw.start, raw.end)
     words = None if raw.words is None else tuple(_word(window, word) for word in raw.words)

@@ -5,7 +5,7 @@ The Silero network is the one in faster-whisper's wheel; its recurrent state is 
 to block. Source: faster_whisper/vad.py, get_speech_timestamps and SileroVADModel.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +30,8 @@ class SpeechChunk:
 
     start: int
     end: int
+    pauses: tuple[int, ...] = ()
+    """Where it may be cut, if it holds several sentences."""
 
 
 class SpeechProbabilities:
@@ -135,7 +137,8 @@ class SpeechBounds:
         self._min_silence = options.min_silence_duration_ms * SAMPLES_PER_MS
         padding = 2 * options.speech_pad_ms * SAMPLES_PER_MS
         room = SAMPLE_RATE * max_speech_s - FRAME_SAMPLES - padding
-        self._max_speech = max(room, _LEAST_ROOM_SAMPLES)
+        self.max_speech = max(room, _LEAST_ROOM_SAMPLES)
+        """Longer speech is cut, in samples."""
         self._start: int | None = None
         self._quiet_from = 0
         self._cut_at = 0
@@ -159,7 +162,7 @@ class SpeechBounds:
             self._start = at
             return []
         ended: list[SpeechChunk] = []
-        if self._start is not None and at - self._start > self._max_speech:
+        if self._start is not None and at - self._start > self.max_speech:
             ended.append(self._cut(self._start, at))
         if self._start is not None and probability < self._quiet_threshold:
             ended += self._pause(self._start, at)
@@ -213,22 +216,22 @@ class Padding:
     def add(self, speech: SpeechChunk) -> list[SpeechChunk]:
         """Take the next speech; return the chunk before it, now that its end is certain."""
         if self._last is None:
-            self._last = SpeechChunk(max(0, speech.start - self.n_samples), speech.end)
+            self._last = replace(speech, start=max(0, speech.start - self.n_samples))
             return []
         silence = speech.start - self._last.end
         if silence < 2 * self.n_samples:
             end, start = self._last.end + silence // 2, max(0, speech.start - silence // 2)
         else:
             end, start = self._last.end + self.n_samples, max(0, speech.start - self.n_samples)
-        settled = SpeechChunk(self._last.start, end)
-        self._last = SpeechChunk(start, speech.end)
+        settled = replace(self._last, end=end)
+        self._last = replace(speech, start=start)
         return [settled]
 
     def settle(self, quiet_until: int) -> list[SpeechChunk]:
         """Return the open chunk if the silence after it is so long that no speech can narrow it."""
         if self._last is None or quiet_until - self._last.end < 2 * self.n_samples:
             return []
-        settled = SpeechChunk(self._last.start, self._last.end + self.n_samples)
+        settled = replace(self._last, end=self._last.end + self.n_samples)
         self._last = None
         return [settled]
 
@@ -236,4 +239,4 @@ class Padding:
         """Return the last chunk; its end is at most the recording's."""
         if self._last is None:
             return []
-        return [SpeechChunk(self._last.start, min(n_samples, self._last.end + self.n_samples))]
+        return [replace(self._last, end=min(n_samples, self._last.end + self.n_samples))]

@@ -7,6 +7,7 @@ model was trained on: its bundle says so.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -45,6 +46,19 @@ class Window:
     def duration(self) -> float:
         """Seconds of speech in it."""
         return len(self.samples) / SAMPLE_RATE
+
+    def parts(self) -> list["Window"]:
+        """Cut it at the pauses of its only chunk; a window of several is one part."""
+        chunk = self.chunks[0]
+        if len(self.chunks) > 1 or not chunk.pauses:
+            return [self]
+        spans = pairwise([chunk.start, *chunk.pauses, chunk.end])
+        return [
+            Window(
+                self.index, self.samples[a - chunk.start : b - chunk.start], (SpeechChunk(a, b),)
+            )
+            for a, b in spans
+        ]
 
     @cached_property
     def _map(self) -> SpeechTimestampsMap:

@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +37,7 @@ def streamed(
         needed_from = detector.needed_from
     last = detector.finish()
     assert all(chunk.start >= needed_from for chunk in last), "forgotten already"
-    return [astuple(chunk) for chunk in chunks + last]
+    return [(chunk.start, chunk.end) for chunk in chunks + last]
 
 
 def whole(samples: Samples, options: VadOptions, max_speech_s: float) -> list[tuple[int, ...]]:

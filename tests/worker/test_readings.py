@@ -1,0 +1,66 @@
+"""Which of two readings stands: speech as one sentence, or cut at its pauses."""
+
+import numpy as np
+import pytest
+
+from services.worker.decoding import Attempt, Decoded
+from services.worker.readings import Readings
+from services.worker.vad import SpeechChunk
+from services.worker.windows import Window
+
+SURE, UNSURE = -0.1, -0.5
+N_TOKENS = 9
+
+
+def window(*pauses: int) -> Window:
+    chunk = SpeechChunk(1000, 4000, pauses)
+    return Window(3, np.arange(3000, dtype=np.float32), (chunk,))
+
+
+def decoded(avg_logprob: float, n_tokens: int = N_TOKENS) -> Decoded:
+    attempt = Attempt([7] * n_tokens, 0.0, avg_logprob, 1.0, 0.0, fills_its_room=False)
+    return Decoded([], attempt, 1, is_suspicious=False)
+
+
+def test_parts_are_the_same_samples_at_the_same_place() -> None:
+    parts = window(2000, 3500).parts()
+    assert [(part.index, part.chunks) for part in parts] == [
+        (3, (SpeechChunk(1000, 2000),)),
+        (3, (SpeechChunk(2000, 3500),)),
+        (3, (SpeechChunk(3500, 4000),)),
+    ]
+    assert np.array_equal(np.concatenate([part.samples for part in parts]), window().samples)
+
+
+def test_a_window_without_pauses_or_of_several_chunks_is_one_part() -> None:
+    assert len(window().parts()) == 1
+    packed = Window(0, np.zeros(20), (SpeechChunk(0, 10, (5,)), SpeechChunk(90, 100)))
+    assert packed.parts() == [packed]
+
+
+@pytest.mark.parametrize(
+    ("pauses", "logprob", "is_doubtful"),
+    [((2000,), UNSURE, True), ((2000,), SURE, False), ((), UNSURE, False)],
+    ids=["unsure", "sure", "nowhere to cut"],
+)
+def test_only_what_is_unsure_and_can_be_cut_is_read_again(
+    pauses: tuple[int, ...], logprob: float, is_doubtful: bool
+) -> None:
+    assert Readings(window(*pauses), decoded(logprob)).is_doubtful == is_doubtful
+
+
+def test_the_parts_stand_if_they_are_likelier_or_nearly_as_likely_in_their_order() -> None:
+    for whole in (-0.8, -0.35):
+        readings = Readings(window(2000), decoded(whole))
+        first, second = readings.parts
+        assert not readings.add(second, decoded(-0.5))
+        assert readings.add(first, decoded(-0.3))
+        assert [part for part, _ in readings.better()] == [first, second]
+
+
+def test_the_whole_stands_if_cutting_made_it_unlikely() -> None:
+    readings = Readings(window(2000), decoded(-0.3))
+    first, second = readings.parts
+    readings.add(first, decoded(-0.1, n_tokens=1))
+    readings.add(second, decoded(-0.6, n_tokens=17))
+    assert readings.better() == [(readings.window, readings.whole)]
