@@ -18,7 +18,12 @@ from typing import Any
 import anyio.to_thread
 from anyio import CapacityLimiter
 
-from services.contract.errors import EmptyAudioError, InternalError, UnsupportedAudioError
+from services.contract.errors import (
+    AudioStoreError,
+    EmptyAudioError,
+    InternalError,
+    UnsupportedAudioError,
+)
 from services.contract.schema import Seconds
 
 logger = logging.getLogger(__name__)
@@ -51,11 +56,14 @@ class Probe:
         Raises:
             UnsupportedAudioError: it is not audio, or looking at it took too long.
             EmptyAudioError: it has no samples.
+            AudioStoreError: it cannot be read at present.
         """
         request = {"store": self._store_url, "key": key, "n_bytes": n_bytes}
         answer = await anyio.to_thread.run_sync(self._ask, request, limiter=self._limiter)
         if "duration" in answer:
             return float(answer["duration"])
+        if answer["code"] == AudioStoreError.code:
+            raise AudioStoreError(answer["message"])
         kind = EmptyAudioError if answer["code"] == EmptyAudioError.code else UnsupportedAudioError
         raise kind(answer["message"], param="file")
 

@@ -29,7 +29,7 @@ class ProgressView(Protocol):
 
 
 class LiveTable:
-    """One row for everything, and one for each recording under way."""
+    """One row for everything, and one for each recording under way that has room on the screen."""
 
     def __init__(self, console: Console) -> None:
         """Draw on a terminal."""
@@ -58,9 +58,12 @@ class LiveTable:
         self._all = self._progress.add_task("[bold]All recordings", total=n_todo, state=state)
 
     def update(self, name: str, state: str, progress: float) -> None:
-        """Show or change a recording's row."""
+        """Show or change a recording's row, if there is room for it."""
         with self._lock:
             if name not in self._rows:
+                # Rows below the screen would be drawn for nobody, ten times a second.
+                if len(self._rows) >= self._progress.console.height - 2:
+                    return
                 self._rows[name] = self._progress.add_task(escape(name), total=1.0, state=state)
             self._progress.update(self._rows[name], completed=progress, state=state)
 

@@ -170,14 +170,22 @@ def _with_ending(base: Path, suffix: str, *, keep: bool) -> Path:
 
 def is_done(recording: Recording, targets: Iterable[Path | None]) -> bool:
     """Whether every transcript is a file that exists and is not older than the recording."""
+    changed = changed_at(recording)
     try:
-        changed_at = recording.path.stat().st_mtime
-        return all(
-            target is not None and target.is_file() and target.stat().st_mtime >= changed_at
+        return changed is not None and all(
+            target is not None and target.is_file() and target.stat().st_mtime >= changed
             for target in targets
         )
-    except OSError:  # A file that is gone, or a name that is too long: the run meets it again.
+    except OSError:  # A name that is too long: the run meets it again.
         return False
+
+
+def changed_at(recording: Recording) -> float | None:
+    """Return when a recording was last written to; None if it is gone."""
+    try:
+        return recording.path.stat().st_mtime
+    except OSError:
+        return None
 
 
 def sha256(path: Path) -> str:

@@ -22,7 +22,7 @@ from services.client.answers import JobAnswer
 from services.client.client import Client, JobRequest
 from services.client.file_names import shown
 from services.client.progress_view import ProgressView
-from services.client.recordings import Recording, is_done, sha256
+from services.client.recordings import Recording, changed_at, is_done, sha256
 from services.contract.errors import (
     AudioExpiredError,
     BusyError,
@@ -153,7 +153,7 @@ class Run:
         ended.put(None)
 
     def _transcribe(self, recording: Recording) -> None:
-        name = shown(recording.name)
+        name, began_at = shown(recording.name), changed_at(recording)
         job = self._sent(recording)
         for event in self.client.events(job.id):
             if event.job is not None:
@@ -165,6 +165,9 @@ class Run:
             if job.error is None:
                 raise TranscriptionError(f"The job was {job.status.value}.")
             raise error_answers.of_job(job.error)
+        if changed_at(recording) not in (began_at, None):
+            # A transcript that is newer than its recording would count as done for ever.
+            raise InvalidRequestError("It changed while it was transcribed; start the run again")
         for form, target in self.targets[recording].items():
             deliver(self.client.transcript(job.id, form), target)
 

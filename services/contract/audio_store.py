@@ -8,7 +8,7 @@ are made here, never from what a client sent. Sync code: async callers use a thr
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
@@ -21,8 +21,10 @@ from fsspec.implementations.local import LocalFileSystem
 from services.contract.errors import AudioStoreError, SettingsError
 from services.contract.recording_files import (
     GONE,
+    Attempt,
     BucketFile,
     LocalFile,
+    RemoteReader,
     StagedFile,
     abort_old_uploads,
     store_errors,
@@ -35,6 +37,11 @@ PROBE = b"whisper-sv can write here\n"
 def new_key() -> str:
     """Make a key that nobody can guess."""
     return uuid4().hex
+
+
+def once(read: Callable[[int], bytes], n_bytes: int) -> bytes:
+    """Read without a second try."""
+    return read(n_bytes)
 
 
 class PendingFile(Protocol):
@@ -127,18 +134,21 @@ class AudioStore:
                 return RecordingWriter(BucketFile(self._fs, path))
             return RecordingWriter(StagedFile(self._fs, path))
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, attempt: Attempt = once) -> BinaryIO:
         """Open a recording for reading: binary, seekable; the caller closes it.
 
+        Args:
+            attempt: calls each read of a bucket; one that raised may be called again.
         Raises:
-            AudioExpiredError: there is no such recording any more.
+            AudioExpiredError: there is no such recording any more. So do reads.
         """
         path = self._readable(key)
         with store_errors():
             if "memory" in self._protocols():
                 # All readers of fsspec's memory files share one position.
                 return BytesIO(self._fs.cat_file(path))
-            return cast(BinaryIO, self._fs.open(path, "rb"))
+            file = self._fs.open(path, "rb")
+        return file if self._is_local else cast(BinaryIO, RemoteReader(file, attempt))
 
     def local_path(self, key: str) -> Path | None:
         """Return the recording's own file, if the store is a folder."""

@@ -1,12 +1,13 @@
 """How one recording is written on each kind of store, and how its errors become ours."""
 
 import errno
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from services.contract.errors import AudioExpiredError, AudioStoreError, StoreFullError
 
@@ -18,6 +19,8 @@ except ImportError:
 #: What an upload to a bucket holds in memory; a bucket takes 10,000 parts of at least 5 MiB.
 BLOCK_BYTES = 8 * 1024 * 1024
 GONE = "The audio store's folder or bucket is gone; check STT_AUDIO_STORE_URL."
+#: Calls a step that may fail, once or again, and returns what it returned.
+Attempt = Callable[[Callable[[int], bytes], int], bytes]
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -111,6 +114,46 @@ class BucketFile:
             self._file.discard()
         except FileNotFoundError:  # the sweeper was here first
             return
+
+
+class RemoteReader(io.RawIOBase):
+    """A recording as it comes from a bucket: that answers at the opening, and may fail later."""
+
+    def __init__(self, file: BinaryIO, attempt: Attempt) -> None:
+        """Read from a file that fsspec opened; `attempt` calls each read."""
+        self._file = file
+        self._attempt = attempt
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer, short only at the end. Raises what `store_errors` raises."""
+        data = self._attempt(self._read, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place; the next read asks for it."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close both."""
+        self._file.close()
+        super().close()
+
+    def _read(self, n_bytes: int) -> bytes:
+        with store_errors():
+            return self._file.read(n_bytes)
 
 
 class StagedFile:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from services.contract.audio_store import AudioStore
 from services.contract.errors import InternalError, SttError
@@ -116,7 +117,8 @@ def _recording(audio: AudioStore, key: str, token: JobToken) -> Iterator[Source]
     if path is not None and path.exists():
         yield path
         return
-    with outwait(token, audio.open, key, at_most_s=STORE_PATIENCE_S) as file:
+    patiently = partial(outwait, token, at_most_s=STORE_PATIENCE_S)
+    with patiently(audio.open, key, patiently) as file:
         yield file
 
 

@@ -1,5 +1,6 @@
 """The probe: typed answers, and a process that hangs or dies costs one upload at most."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,12 @@ import pytest
 from services.api.probe import N_PROCESSES, Probe
 from services.api.wav_header import wav_duration
 from services.contract.audio_store import AudioStore
-from services.contract.errors import EmptyAudioError, SttError, UnsupportedAudioError
+from services.contract.errors import (
+    AudioStoreError,
+    EmptyAudioError,
+    SttError,
+    UnsupportedAudioError,
+)
 from tests.api.recordings import browser_webm, encoded, flv_with_a_late_picture, stream_at, wav
 
 HANG = (sys.executable, "-c", "import sys, time; sys.stdin.readline(); time.sleep(60)")
@@ -69,6 +75,16 @@ def test_a_large_file_without_a_duration_is_counted_too(store: AudioStore) -> No
     put(store, "webm", browser_webm(3.0))
     with running(Probe(store.url, 10)) as probe:
         assert look(probe, "webm", 10**9) == pytest.approx(3.0, abs=0.15)
+
+
+def test_a_bucket_that_fails_is_not_blamed_on_the_file(store: AudioStore) -> None:
+    told = {"code": AudioStoreError.code, "message": "The audio store cannot be used."}
+    said = f"import sys; sys.stdin.readline(); print({json.dumps(json.dumps(told))}, flush=True)"
+    with (
+        running(Probe(store.url, 10, (sys.executable, "-c", said))) as probe,
+        pytest.raises(AudioStoreError, match="cannot be used"),
+    ):
+        look(probe, "a", 1)
 
 
 @pytest.mark.parametrize(("command", "words"), [(HANG, "longer than 0.3 s"), (CRASH, "crashes")])

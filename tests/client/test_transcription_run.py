@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from services.client.client import Client, JobRequest
@@ -49,3 +52,20 @@ def test_a_failed_job_whose_recording_is_gone_is_sent_anew(tmp_path: Path) -> No
     outcome, requests = run(tmp_path, answers)
     assert outcome.n_done == 1, outcome.failures
     assert requests[:3] == ["POST /v1/jobs", "POST /v1/jobs/old/retry", "POST /v1/jobs"]
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_recording_that_changes_while_it_is_transcribed(tmp_path: Path, is_gone: bool) -> None:
+    """Its transcript, newer than itself, would count as done; one that is gone has its text."""
+
+    def change(request: BaseHTTPRequestHandler) -> None:
+        os.utime(tmp_path / "a.wav", (1, 1))
+        if is_gone:
+            (tmp_path / "a.wav").unlink()
+        reply(200, job("succeeded"))(request)
+
+    events, _, text = FINISHED
+    outcome, _ = run(tmp_path, [reply(202, job("queued")), events, change, text])
+    assert (tmp_path / "a.txt").exists() is is_gone
+    told = [failure.error.message for failure in outcome.failures]
+    assert told == ([] if is_gone else ["It changed while it was transcribed; start the run again"])

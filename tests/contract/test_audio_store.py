@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,47 @@ def test_large_recording_in_many_writes(audio: AudioStore) -> None:
     with audio.open(key) as recording:
         recording.seek(11 * MIB)
         assert recording.read() == block
+
+
+def test_recording_that_goes_while_it_is_read_has_expired(s3_url: str) -> None:
+    audio = AudioStore(s3_url)
+    key = put(audio, b"abc")
+    with audio.open(key) as file:
+        audio.delete(key)
+        with pytest.raises(AudioExpiredError):
+            file.read(3)
+
+
+@pytest.mark.parametrize("is_patient", [False, True])
+def test_bucket_that_fails_while_a_recording_is_read(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch, is_patient: bool
+) -> None:
+    """It answers at the opening; what comes later is an error of ours too, or read again."""
+    import s3fs
+
+    audio = AudioStore(s3_url)
+    key = put(audio, b"abcdef")
+    failures = [OSError(121, "We encountered an internal error.")] * 2
+    fetched = s3fs.S3File._fetch_range
+
+    def fetch(file: object, start: int, end: int) -> bytes:
+        if failures:
+            raise failures.pop()
+        return bytes(fetched(file, start, end))
+
+    def patiently(read: Callable[[int], bytes], n_bytes: int) -> bytes:
+        while True:
+            with suppress(AudioStoreError):
+                return read(n_bytes)
+
+    monkeypatch.setattr(s3fs.S3File, "_fetch_range", fetch)
+    if not is_patient:
+        with audio.open(key) as file, pytest.raises(AudioStoreError, match="OSError"):
+            file.read(3)
+        return
+    with audio.open(key, patiently) as file:
+        file.seek(1)
+        assert (file.read(3), file.tell(), file.read(), file.read(1)) == (b"bcd", 4, b"ef", b"")
 
 
 @pytest.mark.parametrize("size", [10, 12 * MIB])

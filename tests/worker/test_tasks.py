@@ -1,5 +1,6 @@
 """The task under RQ's own SimpleWorker: the same function, no batching."""
 
+import io
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -125,6 +126,24 @@ def test_audio_that_expired_is_a_typed_error(shop: Shop, speech: Speak) -> None:
     shop.work()
     error = shop.store.get(job_id).error
     assert error is not None and error.code == "audio_expired"
+
+
+def test_a_bucket_that_fails_while_it_is_read_is_sat_out(
+    shop: Shop, speech: Speak, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = shop.send(speech("Hej.").read_bytes())
+    failures = [OSError(121, "We encountered an internal error.")]
+
+    class Failing(io.FileIO):
+        def read(self, n_bytes: int | None = -1) -> bytes:
+            if failures:
+                raise failures.pop()
+            return super().read(-1 if n_bytes is None else n_bytes) or b""
+
+    monkeypatch.setattr(shop.audio, "_is_local", False)  # a bucket has no files of its own
+    monkeypatch.setattr(shop.audio._fs, "open", Failing)
+    shop.work()
+    assert shop.store.get(job_id).status is JobStatus.SUCCEEDED and not failures
 
 
 def test_a_canceled_job_is_not_run(shop: Shop, speech: Speak, engine: Engine) -> None:
