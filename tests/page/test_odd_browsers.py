@@ -1,7 +1,7 @@
 """The page in browsers other than the usual one: what they cannot do, or do not allow."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.page.conftest import Visitor
 from tests.running_stack import RunningStack
@@ -97,3 +97,30 @@ def test_what_is_spoken_comes_from_behind_the_player_without_motion_if_asked(
     assert segment and player
     assert 0 <= player["y"]
     assert segment["y"] >= player["y"] + player["height"] - 1
+
+
+def test_a_recording_that_one_tab_sends_is_not_offered_by_another(
+    visitor: Visitor, stack: RunningStack
+) -> None:
+    page = visitor.open(stack.url)
+    held: list[Route] = []
+    page.route("**/v1/jobs", lambda route: held.append(route))
+    page.click("#record")
+    expect(page.locator("#record-clock")).to_have_text("0:01")
+    page.click("#record-stop")
+    expect(page.locator(".job")).to_have_count(1)
+    other = visitor.open(stack.url)
+    other.wait_for_selector("#model:not([hidden])")
+    other.wait_for_timeout(500)
+    expect(other.locator(".about.bad")).to_have_count(0)
+    page.close()
+    other.reload()
+    expect(other.locator(".about.bad")).to_contain_text("broken off")
+    # Nor one that another tab already offers.
+    third = visitor.open(stack.url)
+    third.wait_for_selector("#model:not([hidden])")
+    third.wait_for_timeout(500)
+    expect(third.locator(".about.bad")).to_have_count(0)
+    third.close()
+    other.reload()
+    expect(other.locator(".about.bad")).to_contain_text("broken off")
