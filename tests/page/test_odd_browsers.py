@@ -25,6 +25,12 @@ for (const name of ["localStorage", "sessionStorage"]) {
   Object.defineProperty(window, name, { get });
 }
 """
+#: As where the disk is full, or the encoder crashes.
+FAILS_LATER = """
+MediaRecorder = class extends MediaRecorder {
+  start(ms) { super.start(ms); setTimeout(() => this.dispatchEvent(new Event("error")), 700); }
+};
+"""
 
 
 def test_where_ogg_can_be_recorded_it_is(visitor: Visitor, stack: RunningStack) -> None:
@@ -124,3 +130,29 @@ def test_a_recording_that_one_tab_sends_is_not_offered_by_another(
     third.close()
     other.reload()
     expect(other.locator(".about.bad")).to_contain_text("broken off")
+
+
+@pytest.mark.parametrize("fault", ["constructor", "start"])
+def test_where_recording_fails_it_is_said_and_can_be_tried_again(
+    visitor: Visitor, stack: RunningStack, fault: str
+) -> None:
+    body = f"{'super(s); ' if fault == 'constructor' else ''}throw new Error('odd');"
+    of = "constructor(s)" if fault == "constructor" else "start()"
+    visitor.context.add_init_script(
+        f"MediaRecorder = class extends MediaRecorder {{ {of} {{ {body} }} }};"
+    )
+    page = visitor.open(stack.url)
+    page.click("#record")
+    expect(page.locator("#record-hint")).to_contain_text("odd")
+    expect(page.locator("#announcer")).to_contain_text("odd")
+    expect(page.locator("#record")).to_be_enabled()
+    expect(page.locator("#recording")).to_be_hidden()
+
+
+def test_a_recorder_that_fails_meanwhile_sends_what_there_is(
+    visitor: Visitor, stack: RunningStack
+) -> None:
+    visitor.context.add_init_script(FAILS_LATER)
+    page = visitor.open(stack.url)
+    page.click("#record")
+    expect(page.locator("#viewer-title")).to_contain_text("Recording")
