@@ -31,6 +31,14 @@ MediaRecorder = class extends MediaRecorder {
   start(ms) { super.start(ms); setTimeout(() => this.dispatchEvent(new Event("error")), 700); }
 };
 """
+REFUSED = """
+navigator.clipboard.writeText = () => Promise.reject(new DOMException("no", "NotAllowedError"));
+"""
+#: As it is without HTTPS, in a browser that does not copy for pages.
+OLD = """
+Object.defineProperty(navigator, "clipboard", { value: undefined });
+document.execCommand = () => false;
+"""
 
 
 def test_where_ogg_can_be_recorded_it_is(visitor: Visitor, stack: RunningStack) -> None:
@@ -156,3 +164,17 @@ def test_a_recorder_that_fails_meanwhile_sends_what_there_is(
     page = visitor.open(stack.url)
     page.click("#record")
     expect(page.locator("#viewer-title")).to_contain_text("Recording")
+
+
+@pytest.mark.parametrize("clipboard", [REFUSED, OLD], ids=["refused", "old"])
+def test_where_copying_is_not_allowed_it_is_said(
+    visitor: Visitor, stack: RunningStack, clipboard: str
+) -> None:
+    visitor.context.add_init_script(clipboard)
+    page = visitor.open(stack.url)
+    page.click("#sample")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    page.click("#copy")
+    expect(page.locator("#trouble")).to_contain_text("Download it")
+    expect(page.locator("#copy")).to_have_text("Copy")
+    expect(page.locator("#copy")).to_be_focused()
