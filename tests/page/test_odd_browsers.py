@@ -178,3 +178,17 @@ def test_where_copying_is_not_allowed_it_is_said(
     expect(page.locator("#trouble")).to_contain_text("Download it")
     expect(page.locator("#copy")).to_have_text("Copy")
     expect(page.locator("#copy")).to_be_focused()
+
+
+def test_on_wide_paper_and_in_the_dark_it_is_as_wide_and_black(
+    visitor: Visitor, stack: RunningStack
+) -> None:
+    page = visitor.open(stack.url)
+    page.click("#sample")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    page.emulate_media(media="print", color_scheme="dark")
+    viewer, main = page.locator(".viewer").bounding_box(), page.locator("main").bounding_box()
+    assert viewer and main
+    assert viewer["width"] == main["width"]
+    ink = page.locator("#segments").evaluate("(element) => getComputedStyle(element).color")
+    assert ink == "rgb(28, 35, 38)"
