@@ -111,3 +111,29 @@ def test_a_connection_that_is_silent_is_given_up_and_made_anew(
     visitor.context.add_init_script(SILENT)
     page = visitor.open(stack.url)
     try_sample(page)
+
+
+def test_the_player_is_back_when_the_service_is(page: Page) -> None:
+    try_sample(page)
+    page.route("**/audio", lambda route: route.abort())
+    page.reload()
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    expect(page.locator("#player")).to_be_hidden()
+    page.unroute("**/audio")
+    expect(page.locator("#player")).to_be_visible()
+
+
+def test_a_recording_that_has_expired_has_no_player_and_is_not_asked_for_again(page: Page) -> None:
+    try_sample(page)
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.method)
+        route.fulfill(status=410, body=EXPIRED)
+
+    page.route("**/audio", refuse)
+    page.reload()
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    expect(page.locator("#player")).to_be_hidden()
+    page.wait_for_timeout(3000)
+    assert asked == ["GET", "HEAD"]
