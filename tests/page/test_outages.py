@@ -102,6 +102,7 @@ def test_a_folder_that_is_dropped_is_called_one(
         data = {"items": [], "files": [str(tmp_path)], "dragOperationsMask": 1}
         mouse.send("Input.dispatchDragEvent", {"type": step, "x": 9, "y": 9, "data": data})
     expect(page.locator(".about.bad")).to_contain_text("It is a folder")
+    expect(page.locator(".job .row button")).to_have_text(["Save", "Remove"])
 
 
 def test_a_connection_that_is_silent_is_given_up_and_made_anew(
@@ -137,3 +138,12 @@ def test_a_recording_that_has_expired_has_no_player_and_is_not_asked_for_again(p
     expect(page.locator("#player")).to_be_hidden()
     page.wait_for_timeout(3000)
     assert asked == ["GET", "HEAD"]
+
+
+def test_an_upload_that_breaks_off_while_the_service_answers_says_what_it_may_be(
+    page: Page,
+) -> None:
+    page.route("**/v1/jobs", lambda route: route.abort())
+    page.click("#sample")
+    expect(page.locator(".about.bad")).to_contain_text("too large")
+    expect(page.locator(".job .row button")).to_have_text(["Send again", "Save", "Remove"])

@@ -88,6 +88,8 @@ def test_what_is_no_audio_is_said_in_plain_words_and_not_lost(page: Page, tmp_pa
     (tmp_path / "notes.wav").write_text("this is no audio at all " * 50)
     send(page, tmp_path / "notes.wav")
     expect(page.locator(".about.bad")).to_contain_text("audio")
+    # Sending the same again would be in vain.
+    expect(page.locator(".job .row button")).to_have_text(["Save", "Remove"])
     with page.expect_download() as download:
         page.click("text=Save")
     assert Path(download.value.path()).read_text().startswith("this is no audio")
