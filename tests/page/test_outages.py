@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from services.client.client import Client
 from tests.page.conftest import Visitor
 from tests.running_stack import RunningStack
 from tests.tiny_model import SENTENCE
@@ -147,3 +148,15 @@ def test_an_upload_that_breaks_off_while_the_service_answers_says_what_it_may_be
     page.click("#sample")
     expect(page.locator(".about.bad")).to_contain_text("too large")
     expect(page.locator(".job .row button")).to_have_text(["Send again", "Save", "Remove"])
+
+
+def test_a_job_that_was_deleted_elsewhere_can_be_deleted_here(
+    page: Page, stack: RunningStack
+) -> None:
+    try_sample(page)
+    with Client(stack.url) as client:
+        client.delete(page.evaluate("location.hash.slice('#job/'.length)"))
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.click("#delete")
+    expect(page.locator("#no-jobs")).to_be_visible()
+    expect(page.locator("#trouble")).to_be_hidden()

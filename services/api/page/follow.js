@@ -144,6 +144,11 @@ async function inBatches(ids, fetchOne) {
 export const cancelJob = async (id) => accept(await getJson(jobPath(id, "cancel"), { method: "POST" }));
 
 export async function deleteJob(id) {
-  await call(jobPath(id), { method: "DELETE" });
+  try {
+    await call(jobPath(id), { method: "DELETE" });
+  } catch (error) {
+    // Deleted in another tab, or expired: that it is gone is what was wanted.
+    if (error.code !== "job_not_found") throw error;
+  }
   jobs.remove(id);
 }
