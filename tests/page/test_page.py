@@ -82,6 +82,9 @@ def test_files_can_be_dropped_anywhere(page: Page, speech: Speech) -> None:
 def test_the_sample_can_be_tried_at_once(page: Page) -> None:
     page.click("#sample")
     expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    # A screen reader takes the voice of the language, not that of the page.
+    expect(page.locator("#segments")).to_have_attribute("lang", "sv")
+    expect(page.locator(".segment p")).to_have_attribute("dir", "auto")
 
 
 def test_what_is_no_audio_is_said_in_plain_words_and_not_lost(page: Page, tmp_path: Path) -> None:
