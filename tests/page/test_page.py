@@ -182,8 +182,11 @@ def test_it_works_by_keyboard_and_every_control_has_a_name(page: Page, speech: S
     expect(named).to_have_text(["Record", "Choose files"])
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
+    address = page.url
     page.keyboard.press("Enter")
     expect(page.locator("#transcript")).to_be_focused()
+    # It names the recording, which a reload shows again.
+    assert page.url == address
     page.keyboard.press("Tab")
     expect(page.locator("#play")).to_be_focused()
     page.keyboard.press("Enter")
