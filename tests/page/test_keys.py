@@ -92,3 +92,28 @@ def test_where_recording_is_forbidden_upload_is_offered(
     expect(page.locator("#record")).to_be_disabled()
     expect(page.locator("#record-hint")).to_contain_text("HTTPS")
     expect(page.locator("#pick")).to_be_enabled()
+
+
+def test_whoever_says_later_is_not_asked_again_for_the_sake_of_a_job(
+    visitor: Visitor, locked_stack: RunningStack, speech: Callable[..., Path]
+) -> None:
+    page = visitor.open(locked_stack.url)
+    page.fill("#key", KEY)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#model:not([hidden])")
+    worker = locked_stack.children()["services.worker"]
+    worker.suspend()
+    try:
+        page.set_input_files("#files", [str(speech("ett")), str(speech("två"))])
+        expect(page.locator(".about", has_text="Waiting")).to_have_count(2)
+        page.click("#key-button")
+        page.click("#key-later")
+        page.wait_for_timeout(5000)
+        expect(page.locator("#key-dialog")).not_to_be_visible()
+    finally:
+        worker.resume()
+    page.click("#key-button")
+    page.fill("#key", KEY)
+    page.keyboard.press("Enter")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    expect(page.locator(".about", has_text="Waiting")).to_have_count(0)

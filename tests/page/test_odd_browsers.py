@@ -1,7 +1,7 @@
 """The page in browsers other than the usual one: what they cannot do, or do not allow."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.page.conftest import Visitor
 from tests.running_stack import RunningStack
@@ -24,6 +24,20 @@ for (const name of ["localStorage", "sessionStorage"]) {
   const get = () => { throw new DOMException("denied", "SecurityError"); };
   Object.defineProperty(window, name, { get });
 }
+"""
+#: As where the disk is full, or the encoder crashes.
+FAILS_LATER = """
+MediaRecorder = class extends MediaRecorder {
+  start(ms) { super.start(ms); setTimeout(() => this.dispatchEvent(new Event("error")), 700); }
+};
+"""
+REFUSED = """
+navigator.clipboard.writeText = () => Promise.reject(new DOMException("no", "NotAllowedError"));
+"""
+#: As it is without HTTPS, in a browser that does not copy for pages.
+OLD = """
+Object.defineProperty(navigator, "clipboard", { value: undefined });
+document.execCommand = () => false;
 """
 
 
@@ -97,3 +111,84 @@ def test_what_is_spoken_comes_from_behind_the_player_without_motion_if_asked(
     assert segment and player
     assert 0 <= player["y"]
     assert segment["y"] >= player["y"] + player["height"] - 1
+
+
+def test_a_recording_that_one_tab_sends_is_not_offered_by_another(
+    visitor: Visitor, stack: RunningStack
+) -> None:
+    page = visitor.open(stack.url)
+    held: list[Route] = []
+    page.route("**/v1/jobs", lambda route: held.append(route))
+    page.click("#record")
+    expect(page.locator("#record-clock")).to_have_text("0:01")
+    page.click("#record-stop")
+    expect(page.locator(".job")).to_have_count(1)
+    other = visitor.open(stack.url)
+    other.wait_for_selector("#model:not([hidden])")
+    other.wait_for_timeout(500)
+    expect(other.locator(".about.bad")).to_have_count(0)
+    page.close()
+    other.reload()
+    expect(other.locator(".about.bad")).to_contain_text("broken off")
+    # Nor one that another tab already offers.
+    third = visitor.open(stack.url)
+    third.wait_for_selector("#model:not([hidden])")
+    third.wait_for_timeout(500)
+    expect(third.locator(".about.bad")).to_have_count(0)
+    third.close()
+    other.reload()
+    expect(other.locator(".about.bad")).to_contain_text("broken off")
+
+
+@pytest.mark.parametrize("fault", ["constructor", "start"])
+def test_where_recording_fails_it_is_said_and_can_be_tried_again(
+    visitor: Visitor, stack: RunningStack, fault: str
+) -> None:
+    body = f"{'super(s); ' if fault == 'constructor' else ''}throw new Error('odd');"
+    of = "constructor(s)" if fault == "constructor" else "start()"
+    visitor.context.add_init_script(
+        f"MediaRecorder = class extends MediaRecorder {{ {of} {{ {body} }} }};"
+    )
+    page = visitor.open(stack.url)
+    page.click("#record")
+    expect(page.locator("#record-hint")).to_contain_text("odd")
+    expect(page.locator("#announcer")).to_contain_text("odd")
+    expect(page.locator("#record")).to_be_enabled()
+    expect(page.locator("#recording")).to_be_hidden()
+
+
+def test_a_recorder_that_fails_meanwhile_sends_what_there_is(
+    visitor: Visitor, stack: RunningStack
+) -> None:
+    visitor.context.add_init_script(FAILS_LATER)
+    page = visitor.open(stack.url)
+    page.click("#record")
+    expect(page.locator("#viewer-title")).to_contain_text("Recording")
+
+
+@pytest.mark.parametrize("clipboard", [REFUSED, OLD], ids=["refused", "old"])
+def test_where_copying_is_not_allowed_it_is_said(
+    visitor: Visitor, stack: RunningStack, clipboard: str
+) -> None:
+    visitor.context.add_init_script(clipboard)
+    page = visitor.open(stack.url)
+    page.click("#sample")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    page.click("#copy")
+    expect(page.locator("#trouble")).to_contain_text("Download it")
+    expect(page.locator("#copy")).to_have_text("Copy")
+    expect(page.locator("#copy")).to_be_focused()
+
+
+def test_on_wide_paper_and_in_the_dark_it_is_as_wide_and_black(
+    visitor: Visitor, stack: RunningStack
+) -> None:
+    page = visitor.open(stack.url)
+    page.click("#sample")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    page.emulate_media(media="print", color_scheme="dark")
+    viewer, main = page.locator(".viewer").bounding_box(), page.locator("main").bounding_box()
+    assert viewer and main
+    assert viewer["width"] == main["width"]
+    ink = page.locator("#segments").evaluate("(element) => getComputedStyle(element).color")
+    assert ink == "rgb(28, 35, 38)"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from services.client.client import Client
 from tests.page.conftest import Visitor
 from tests.running_stack import RunningStack
 from tests.tiny_model import SENTENCE
@@ -102,6 +103,7 @@ def test_a_folder_that_is_dropped_is_called_one(
         data = {"items": [], "files": [str(tmp_path)], "dragOperationsMask": 1}
         mouse.send("Input.dispatchDragEvent", {"type": step, "x": 9, "y": 9, "data": data})
     expect(page.locator(".about.bad")).to_contain_text("It is a folder")
+    expect(page.locator(".job .row button")).to_have_text(["Save", "Remove"])
 
 
 def test_a_connection_that_is_silent_is_given_up_and_made_anew(
@@ -111,3 +113,50 @@ def test_a_connection_that_is_silent_is_given_up_and_made_anew(
     visitor.context.add_init_script(SILENT)
     page = visitor.open(stack.url)
     try_sample(page)
+
+
+def test_the_player_is_back_when_the_service_is(page: Page) -> None:
+    try_sample(page)
+    page.route("**/audio", lambda route: route.abort())
+    page.reload()
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    expect(page.locator("#player")).to_be_hidden()
+    page.unroute("**/audio")
+    expect(page.locator("#player")).to_be_visible()
+
+
+def test_a_recording_that_has_expired_has_no_player_and_is_not_asked_for_again(page: Page) -> None:
+    try_sample(page)
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.method)
+        route.fulfill(status=410, body=EXPIRED)
+
+    page.route("**/audio", refuse)
+    page.reload()
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    expect(page.locator("#player")).to_be_hidden()
+    page.wait_for_timeout(3000)
+    assert asked == ["GET", "HEAD"]
+
+
+def test_an_upload_that_breaks_off_while_the_service_answers_says_what_it_may_be(
+    page: Page,
+) -> None:
+    page.route("**/v1/jobs", lambda route: route.abort())
+    page.click("#sample")
+    expect(page.locator(".about.bad")).to_contain_text("too large")
+    expect(page.locator(".job .row button")).to_have_text(["Send again", "Save", "Remove"])
+
+
+def test_a_job_that_was_deleted_elsewhere_can_be_deleted_here(
+    page: Page, stack: RunningStack
+) -> None:
+    try_sample(page)
+    with Client(stack.url) as client:
+        client.delete(page.evaluate("location.hash.slice('#job/'.length)"))
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.click("#delete")
+    expect(page.locator("#no-jobs")).to_be_visible()
+    expect(page.locator("#trouble")).to_be_hidden()

@@ -82,12 +82,17 @@ def test_files_can_be_dropped_anywhere(page: Page, speech: Speech) -> None:
 def test_the_sample_can_be_tried_at_once(page: Page) -> None:
     page.click("#sample")
     expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    # A screen reader takes the voice of the language, not that of the page.
+    expect(page.locator("#segments")).to_have_attribute("lang", "sv")
+    expect(page.locator(".segment p")).to_have_attribute("dir", "auto")
 
 
 def test_what_is_no_audio_is_said_in_plain_words_and_not_lost(page: Page, tmp_path: Path) -> None:
     (tmp_path / "notes.wav").write_text("this is no audio at all " * 50)
     send(page, tmp_path / "notes.wav")
     expect(page.locator(".about.bad")).to_contain_text("audio")
+    # Sending the same again would be in vain.
+    expect(page.locator(".job .row button")).to_have_text(["Save", "Remove"])
     with page.expect_download() as download:
         page.click("text=Save")
     assert Path(download.value.path()).read_text().startswith("this is no audio")
@@ -177,8 +182,11 @@ def test_it_works_by_keyboard_and_every_control_has_a_name(page: Page, speech: S
     expect(named).to_have_text(["Record", "Choose files"])
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
+    address = page.url
     page.keyboard.press("Enter")
     expect(page.locator("#transcript")).to_be_focused()
+    # It names the recording, which a reload shows again.
+    assert page.url == address
     page.keyboard.press("Tab")
     expect(page.locator("#play")).to_be_focused()
     page.keyboard.press("Enter")

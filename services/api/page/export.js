@@ -22,21 +22,25 @@ export function saveFile(blob, name) {
 
 /** Copy the text; a short confirmation stands on the button. */
 export async function copy(text, button) {
-  await toClipboard(text);
+  if (!(await toClipboard(text))) throw new Error("The browser did not allow it to be copied. Download it as txt.");
   announce("Copied");
   const label = button.querySelector("span");
   label.textContent = "Copied";
   setTimeout(() => { label.textContent = "Copy"; }, 1800);
 }
 
+/** Resolves to whether the clipboard has it. */
 async function toClipboard(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  if (navigator.clipboard) return navigator.clipboard.writeText(text).then(() => true, () => false);
   // Without HTTPS there is only the old way.
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "unseen";
   document.body.append(area);
+  const focused = document.activeElement;
   area.select();
-  document.execCommand("copy");
+  const isCopied = document.execCommand("copy");
   area.remove();
+  focused.focus();
+  return isCopied;
 }

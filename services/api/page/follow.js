@@ -3,6 +3,7 @@
 import { ApiError, call, events, getJson, jobPath } from "./api.js";
 import { hasEnded, jobState } from "./format.js";
 import { jobs, rememberedIds } from "./jobs.js";
+import { isKeyPutOff } from "./key.js";
 import { announce, showTrouble } from "./say.js";
 
 const POLL_MS = 2000;
@@ -102,7 +103,7 @@ export async function recall() {
 
 /** Ask again and again about jobs that have not ended and are not watched. */
 export async function poll() {
-  const open = jobs.all.filter(({ id, job }) => job && !hasEnded(job) && id !== watched?.id);
+  const open = isKeyPutOff() ? [] : jobs.all.filter(({ id, job }) => job && !hasEnded(job) && id !== watched?.id);
   try {
     for (const job of await inBatches(open.map(({ id }) => id), fetchJob)) if (job) accept(job);
     if (open.length) noteAnswer();
@@ -144,6 +145,11 @@ async function inBatches(ids, fetchOne) {
 export const cancelJob = async (id) => accept(await getJson(jobPath(id, "cancel"), { method: "POST" }));
 
 export async function deleteJob(id) {
-  await call(jobPath(id), { method: "DELETE" });
+  try {
+    await call(jobPath(id), { method: "DELETE" });
+  } catch (error) {
+    // Deleted in another tab, or expired: that it is gone is what was wanted.
+    if (error.code !== "job_not_found") throw error;
+  }
   jobs.remove(id);
 }

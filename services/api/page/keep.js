@@ -4,29 +4,26 @@
  */
 
 const PIECES = "pieces";
-/** Which kept recording a file is. */
+/** Which kept recording a file is: its id, and what lets go of it. */
 const kept = new WeakMap();
 
 /** Start to keep a recording; resolves to the function that takes its pieces. */
 export async function begin(name, type) {
   const id = crypto.randomUUID();
   let n = 0;
-  let release;
-  // The lock tells other tabs that this recording is still being made.
-  navigator.locks?.request(lockName(id), () => new Promise((resolve) => { release = resolve; }));
+  const release = await hold(id);
   return {
     add: (blob) => withStore("readwrite", (store) => store.put({ name, type, blob }, [id, n++])),
-    end: (file) => {
-      kept.set(file, id);
-      release?.();
-    },
+    end: (file) => kept.set(file, { id, release }),
   };
 }
 
 /** Forget a recording: it has arrived, or nobody wants it. */
 export async function forget(file) {
-  const id = kept.get(file);
-  if (id) await withStore("readwrite", (store) => store.delete(IDBKeyRange.bound([id], [id, []])));
+  const { id, release } = kept.get(file) ?? {};
+  if (!id) return;
+  await withStore("readwrite", (store) => store.delete(IDBKeyRange.bound([id], [id, []])));
+  release();
 }
 
 /** The recordings that an earlier visit could not finish, as files. */
@@ -39,18 +36,28 @@ export async function leftovers() {
   });
   const files = [];
   for (const [id, pieces] of found) {
-    if (await isBeingMade(id)) continue;
+    const release = await hold(id);
+    if (!release) continue;
     const file = new File(pieces.map(({ blob }) => blob), pieces[0].name, { type: pieces[0].type });
-    kept.set(file, id);
+    kept.set(file, { id, release });
     files.push(file);
   }
   return files;
 }
 
-const lockName = (id) => `whisper-sv.recording.${id}`;
-
-const isBeingMade = async (id) =>
-  (await navigator.locks?.request(lockName(id), { ifAvailable: true }, (lock) => !lock)) ?? false;
+/**
+ * Make a recording this tab's own while it is made, sent and offered: another tab would send it again.
+ * @returns what lets go of it; null if another tab has it.
+ */
+function hold(id) {
+  if (!navigator.locks) return () => {};
+  return new Promise((resolve) => {
+    navigator.locks.request(`whisper-sv.recording.${id}`, { ifAvailable: true }, (lock) => {
+      if (!lock) return resolve(null);
+      return new Promise((release) => resolve(release));
+    });
+  });
+}
 
 /** Run one request on the store; a browser that keeps nothing is no error. */
 async function withStore(mode, act, visit = null) {

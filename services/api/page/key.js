@@ -7,9 +7,13 @@ const wrong = document.getElementById("key-wrong");
 const button = document.getElementById("key-button");
 
 let asking = null;
+let isPutOff = false;
 let key = recallKey();
 
 export const currentKey = () => key;
+
+/** Whether the answer was "later": then nothing but a person's wish asks again. */
+export const isKeyPutOff = () => isPutOff;
 
 /** Where the browser keeps nothing, the key lasts as long as the page. */
 function recallKey() {
@@ -22,6 +26,7 @@ function recallKey() {
 
 function setKey(given) {
   key = given;
+  isPutOff = false;
   try {
     sessionStorage.setItem(STORED, key);
   } catch (error) {
@@ -50,7 +55,10 @@ function question(wasWrong) {
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "given"), { once: true });
+    dialog.addEventListener("close", () => {
+      isPutOff = dialog.returnValue !== "given";
+      resolve(!isPutOff);
+    }, { once: true });
   });
 }
 

@@ -79,8 +79,8 @@ function showRescue(item, { id, name, upload }, select) {
   else if (!row && upload.error) {
     const added = document.createElement("div");
     added.className = "row";
-    added.append(action("Send again", () => select(sendAgain(id))), action("Save", () => saveFile(upload.file, name)),
-      action("Remove", () => upload.stop()));
+    if (!upload.isHopeless) added.append(action("Send again", () => select(sendAgain(id))));
+    added.append(action("Save", () => saveFile(upload.file, name)), action("Remove", () => upload.stop()));
     item.append(added);
   } else if (row && !upload.error) row.remove();
 }

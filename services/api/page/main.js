@@ -46,6 +46,11 @@ function refreshSoon() {
   });
 }
 
+// Not by the address: that remembers what is shown.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  $("transcript").focus();
+});
 jobs.addEventListener("change", refreshSoon);
 jobs.addEventListener("remove", ({ detail }) => {
   if (detail.id === selectedId) select(null);

@@ -8,6 +8,8 @@ import { highlight } from "./transcript.js";
 const $ = (id) => document.getElementById(id);
 const [audio, seek, play] = [$("audio"), $("seek"), $("play")];
 
+const AGAIN_MS = 2000;
+
 let shown = null;
 
 /** Make the recording of a job ready to play; null takes the player away. */
@@ -19,11 +21,35 @@ export async function load(job) {
   if (!job) return;
   // The header of a browser's own recording does not know its length; the service has measured it.
   setLength(job.audio.duration);
-  const source = await address(job.id);
-  if (source && shown === job.id) {
+  await fetchRecording(id);
+}
+
+async function fetchRecording(id, from = 0) {
+  try {
+    const source = await address(id);
+    if (shown !== id) return;
     audio.src = source;
+    audio.currentTime = from;
     $("player").hidden = false;
+  } catch (error) {
+    if (error.isPassing) await fetchWhenBack(id, from);
   }
+}
+
+/** Wait for the service, and go on from the moment that was heard. */
+async function fetchWhenBack(id, from) {
+  await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  if (shown === id && (await isAway(id))) await fetchWhenBack(id, from);
+  else if (shown === id) await fetchRecording(id, from);
+}
+
+const isAway = (id) => call(jobPath(id, "audio"), { method: "HEAD" }).then(() => false, (error) => error.isPassing);
+
+/** The recording is deleted before its transcript, after a time that the operator sets; or nobody answers. */
+async function takeAway() {
+  $("player").hidden = true;
+  const [id, from, isBroken] = [shown, audio.currentTime, audio.error?.code === MediaError.MEDIA_ERR_NETWORK];
+  if (id && (isBroken || (await isAway(id)))) await fetchWhenBack(id, from);
 }
 
 /** Go to a moment and play on from there. */
@@ -51,11 +77,7 @@ function move(seconds) {
 async function address(id) {
   const path = jobPath(id, "audio");
   if (!currentKey()) return path;
-  try {
-    return URL.createObjectURL(await (await call(path)).blob());
-  } catch {
-    return null;
-  }
+  return URL.createObjectURL(await (await call(path)).blob());
 }
 
 function setLength(seconds) {
@@ -88,6 +110,5 @@ seek.addEventListener("input", () => { audio.currentTime = Number(seek.value); }
 $("speed").addEventListener("change", () => { audio.playbackRate = Number($("speed").value); });
 for (const event of ["play", "pause", "ended"]) audio.addEventListener(event, showState);
 for (const event of ["timeupdate", "seeked"]) audio.addEventListener(event, showTime);
-// The recording is deleted before its transcript, after a time that the operator sets.
-audio.addEventListener("error", () => { $("player").hidden = true; });
+audio.addEventListener("error", takeAway);
 audio.addEventListener("loadedmetadata", () => { audio.playbackRate = Number($("speed").value); });

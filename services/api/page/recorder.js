@@ -20,12 +20,14 @@ export function listen(send) {
   const reason = whyNot();
   if (reason) {
     $("record").disabled = true;
-    $("record-hint").textContent = reason;
-    $("record-hint").hidden = false;
+    hint(reason);
   }
   $("record").addEventListener("click", async () => {
     $("record").disabled = true;
-    await begin();
+    await begin().catch((error) => {
+      hint(explain(error));
+      announce(explain(error));
+    });
     $("record").disabled = false;
   });
   $("record-stop").addEventListener("click", async () => {
@@ -45,16 +47,23 @@ function whyNot() {
   return null;
 }
 
+function hint(line) {
+  $("record-hint").textContent = line;
+  $("record-hint").hidden = !line;
+}
+
 async function begin() {
-  $("record-hint").hidden = true;
-  let stream;
+  hint("");
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, autoGainControl: true } });
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, autoGainControl: true } });
+    await record(stream);
   } catch (error) {
-    $("record-hint").textContent = explain(error);
-    $("record-hint").hidden = false;
-    return;
+    release(stream);
+    throw error;
   }
+}
+
+async function record(stream) {
   const [mimeType, extension] = KINDS.find(([kind]) => MediaRecorder.isTypeSupported(kind)) ?? ["", "webm"];
   const recorder = new MediaRecorder(stream, mimeType ? { mimeType } : {});
   const pieces = [];
@@ -65,13 +74,15 @@ async function begin() {
     pieces.push(data);
     safe.add(data);
   });
+  // The microphone was unplugged, permission was taken back, or the recorder failed: keep what there is.
+  stream.getAudioTracks()[0].addEventListener("ended", () => $("record-stop").click());
+  recorder.addEventListener("error", () => $("record-stop").click());
+  recorder.start(TIMESLICE_MS);
+  const meter = new LevelMeter($("level"), stream);
   show(true);
-  session = { stream, recorder, pieces, name, safe, startedAt: Date.now(), meter: new LevelMeter($("level"), stream) };
+  session = { stream, recorder, pieces, name, safe, startedAt: Date.now(), meter };
   session.timer = setInterval(tick, 200);
   session.awake = keepAwake();
-  recorder.start(TIMESLICE_MS);
-  // The microphone was unplugged, or permission was taken back: keep what there is.
-  stream.getAudioTracks()[0].addEventListener("ended", () => $("record-stop").click());
   $("record-stop").focus();
   announce("Recording");
 }
@@ -88,12 +99,16 @@ async function finish() {
     await stopped;
   }
   meter.stop();
-  for (const track of stream.getTracks()) track.stop();
+  release(stream);
   (await awake)?.release();
   show(false);
   const file = new File(pieces, name, { type: recorder.mimeType });
   safe.end(file);
   return file;
+}
+
+function release(stream) {
+  for (const track of stream.getTracks()) track.stop();
 }
 
 /** The local date and minute, fit for a file name. */

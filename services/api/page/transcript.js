@@ -65,6 +65,7 @@ function segmentItem(segment) {
   button.textContent = clock(segment.start);
   button.setAttribute("aria-label", `Play from ${clock(segment.start)}`);
   const text = document.createElement("p");
+  text.dir = "auto";
   const words = (segment.words ?? []).map((word) => wordSpan(word));
   if (words.length) fill(text, words, segment.text.trim());
   else text.textContent = segment.text.trim();

@@ -1,6 +1,6 @@
 /** Files on their way in: dropped, picked or recorded; a few at once, none ever lost. */
 
-import { upload } from "./api.js";
+import { call, upload } from "./api.js";
 import { jobs } from "./jobs.js";
 import { forget, leftovers } from "./keep.js";
 import { chosenFields } from "./options.js";
@@ -9,6 +9,9 @@ import { announce } from "./say.js";
 const AT_ONCE = 2;
 const UNREADABLE =
   "The browser cannot read it. It is a folder, or it was moved or changed meanwhile: choose the files anew.";
+const BROKEN = "The connection broke off while it was sent. If it does so again, the recording is too large for this service.";
+/** With these the recording itself is refused, however often it is sent. */
+const HOPELESS = ["empty_audio", "unsupported_audio", "audio_too_long", "upload_too_large"];
 const waiting = [];
 let running = 0;
 let count = 0;
@@ -102,10 +105,16 @@ async function send({ id, file, name, fields, signal }) {
     forget(file);
   } catch (error) {
     if (error.name === "AbortError") return;
-    const message = error.status === 0 && !(await canBeRead(file)) ? UNREADABLE : error.message;
-    jobs.changeUpload(id, { error: message });
+    const message = error.status === 0 ? await whyBroken(file, error) : error.message;
+    jobs.changeUpload(id, { error: message, isHopeless: message === UNREADABLE || HOPELESS.includes(error.code) });
     announce(`${name} could not be sent: ${message}`);
   }
+}
+
+/** Firefox does not read the answer to what is too large: it sees a connection that breaks off. */
+async function whyBroken(file, error) {
+  if (!(await canBeRead(file))) return UNREADABLE;
+  return call("healthz").then(() => BROKEN, () => error.message);
 }
 
 /** A folder, or a file that was moved or changed, looks to a request like a connection that breaks off. */

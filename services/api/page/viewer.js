@@ -27,6 +27,8 @@ export function show(record) {
   $("facts").textContent = record.job ? facts(record) : "";
   showState(record);
   showTools(record);
+  // Read aloud with the voice of its own language, and written from its own side.
+  $("segments").lang = record.transcript?.language_code ?? "";
   draw(record.segments, { isLive: Boolean(record.job && !hasEnded(record.job)) });
   $("nothing").hidden = !(record.transcript && !record.segments.length);
 }
