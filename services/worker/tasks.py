@@ -20,6 +20,7 @@ from services.worker.pace import Pace
 from services.worker.patience import STORE_PATIENCE_S, outwait
 from services.worker.served_models import ServedModels
 from services.worker.transcriber import Hooks, Transcriber
+from services.worker.windows import CUT_VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -107,8 +108,9 @@ def _transcribe(runtime: Runtime, engine: Engine, job: Job, token: JobToken) -> 
 
 
 def variant_of(bundle_id: str, options: TranscriptionOptions) -> str:
-    """Return the key of checkpoints: windows of other options or models are of no use."""
-    return hashlib.sha256(f"{bundle_id}\n{options.model_dump_json()}".encode()).hexdigest()[:16]
+    """Return the key of checkpoints: windows of other options, models or cuts are of no use."""
+    named = f"{CUT_VERSION}\n{bundle_id}\n{options.model_dump_json()}"
+    return hashlib.sha256(named.encode()).hexdigest()[:16]
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from services.worker.samples import SAMPLE_RATE, Samples
 from services.worker.sentences import SentenceBounds
 from services.worker.vad import SpeechBounds, SpeechChunk, SpeechDetector
 
+#: Part of the key of checkpoints: raise it when the same recording is cut into other windows.
+CUT_VERSION = 2
 #: Without voice activity detection a window ends at the quietest tenth second of its last sixth.
 _LAST_PARTS = 6
 _QUIET_SAMPLES = SAMPLE_RATE // 10

@@ -17,9 +17,11 @@ def window(*pauses: int) -> Window:
     return Window(3, np.arange(3000, dtype=np.float32), (chunk,))
 
 
-def decoded(avg_logprob: float, n_tokens: int = N_TOKENS) -> Decoded:
+def decoded(
+    avg_logprob: float, n_tokens: int = N_TOKENS, *, is_suspicious: bool = False
+) -> Decoded:
     attempt = Attempt([7] * n_tokens, 0.0, avg_logprob, 1.0, 0.0, fills_its_room=False)
-    return Decoded([], attempt, 1, is_suspicious=False)
+    return Decoded([], attempt, 1, is_suspicious)
 
 
 def test_parts_are_the_same_samples_at_the_same_place() -> None:
@@ -63,4 +65,20 @@ def test_the_whole_stands_if_cutting_made_it_unlikely() -> None:
     first, second = readings.parts
     readings.add(first, decoded(-0.1, n_tokens=1))
     readings.add(second, decoded(-0.6, n_tokens=17))
+    assert readings.better() == [(readings.window, readings.whole)]
+
+
+def test_what_repeats_itself_is_read_again_however_sure_it_is() -> None:
+    readings = Readings(window(2000), decoded(SURE, is_suspicious=True))
+    assert readings.is_doubtful
+    for part in readings.parts:
+        readings.add(part, decoded(UNSURE))
+    assert [part for part, _ in readings.better()] == readings.parts
+
+
+def test_parts_of_which_one_repeats_itself_do_not_stand() -> None:
+    readings = Readings(window(2000), decoded(UNSURE))
+    first, second = readings.parts
+    readings.add(first, decoded(SURE))
+    readings.add(second, decoded(SURE, is_suspicious=True))
     assert readings.better() == [(readings.window, readings.whole)]
