@@ -126,7 +126,8 @@ class Sweeper:
         if verdict is not None:
             self._store.fail(job_id, None, ErrorInfo(code=verdict.code, message=verdict.message))
         args = [entry, job_id, execution_id, _prefix(queue)]
-        if self._take_back(keys=self._keys(queue, job_id), args=args):
+        is_taken = self._take_back(keys=self._keys(queue, job_id), args=args)
+        if is_taken and n_deaths:  # else the run had ended, and its lease alone was left
             what = "requeued at the front" if verdict is None else verdict.code
             logger.warning("a worker died: %s", what, extra={"job_id": job_id, "deaths": n_deaths})
 

@@ -104,6 +104,26 @@ def test_sentences_that_follow_quickly_are_not_lost(
     assert wer([transcriber.transcribe(quickly, SWEDISH).text]) <= single + 0.1
 
 
+def test_a_slow_sentence_is_not_broken_at_its_pause(
+    transcriber: Transcriber, speech: Speak
+) -> None:
+    """Cut behind its first word, the rest of it is "Jagheterarna barner"."""
+    slow = speech("Hej, jag heter Anna Berg.", speed=125)
+    assert transcriber.transcribe(slow, SWEDISH).text == "Hej, jag heter Anna Berg."
+
+
+def test_what_is_read_twice_stays_one_window(transcriber: Transcriber, speech: Speak) -> None:
+    """Read as one, its last word is lost."""
+    heard = transcriber.transcribe(
+        speech("Klockan åtta på tisdag den elfte april, tack.", speed=125), SWEDISH
+    )
+    assert heard.quality.n_windows == 1
+    assert [segment.text for segment in heard.segments][1:] == [" Tack."]
+    starts = [word.start for segment in heard.segments for word in segment.words or ()]
+    assert starts == sorted(starts) and len(starts) == 8
+    assert heard.segments[1].start >= heard.segments[0].end
+
+
 @pytest.mark.slow
 def test_the_sequential_loop_hears_them_as_well(
     transcriber: Transcriber, joined: tuple[Path, list[float]], together: Transcript
