@@ -34,7 +34,8 @@ test: setup
 
 test-all: setup
 	bash tests/system_packages.sh espeak-ng wswedish ffmpeg chromium
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-processes test-containers
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target \
+		TEST_PROCESSES=$$(($(TEST_PROCESSES) - 1)) test-processes test-containers
 
 test-processes:
 	$(PYTEST) -m 'not containers and not gpu'
