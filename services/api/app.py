@@ -38,6 +38,7 @@ from services.contract.settings import ApiSettings
 VERSION = "0.1.0"
 #: Calls to Redis and the store run in threads; each is short.
 N_THREADS = 64
+#: The routes that take recordings, which FastPath calls by itself.
 UPLOADS = {
     "/v1/jobs": jobs.create,
     "/v1/audio/transcriptions": transcriptions.transcribe,

@@ -17,13 +17,12 @@ from services.contract.audio_formats import OPEN_OPTIONS
 from services.contract.errors import AudioTooLongError, EmptyAudioError, UnsupportedAudioError
 from services.worker.ogg_links import Rest, next_link
 from services.worker.recording_clock import RecordingClock
-from services.worker.samples import SAMPLE_RATE, Samples
+from services.worker.samples import BLOCK_SAMPLES, SAMPLE_RATE, Samples
 
 logger = logging.getLogger(__name__)
 
 Source = str | os.PathLike[str] | BinaryIO
 
-_BLOCK_SAMPLES = 10 * SAMPLE_RATE
 #: No encoder makes a packet as long; of a low sample rate, a few kilobytes become gigabytes here.
 _MAX_FRAME_S = 300
 #: Channels whose mean has less than this share of the louder one's power cancel each other.
@@ -63,7 +62,7 @@ def _blocks(source: Source) -> Iterator[Samples]:
     n_waiting = 0
     for frame in _resampled(_frames(source)):
         part = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
-        if n_waiting >= _BLOCK_SAMPLES or (parts and part.shape[1] != parts[-1].shape[1]):
+        if n_waiting >= BLOCK_SAMPLES or (parts and part.shape[1] != parts[-1].shape[1]):
             yield _mixed(np.concatenate(parts))
             parts, n_waiting = [], 0
         parts.append(part.astype(np.float32, copy=False))

@@ -12,11 +12,10 @@ from av.audio.frame import AudioFrame
 from av.container import InputContainer
 
 from services.contract.audio_formats import longest_gap_s
-from services.worker.samples import SAMPLE_RATE
+from services.worker.samples import BLOCK_SAMPLES, SAMPLE_RATE
 
 #: Clocks are this far from what is heard without a gap: rounding, and what decoders swallow.
 _LEAST_GAP_S = 0.1
-_BLOCK_SAMPLES = 10 * SAMPLE_RATE
 
 
 class RecordingClock:
@@ -35,8 +34,8 @@ class RecordingClock:
         if _LEAST_GAP_S < gap <= self._longest_gap_s:
             self._heard_s = at
             n_samples = round(gap * SAMPLE_RATE)
-            for first in range(0, n_samples, _BLOCK_SAMPLES):
-                yield _silence(min(_BLOCK_SAMPLES, n_samples - first))
+            for first in range(0, n_samples, BLOCK_SAMPLES):
+                yield _silence(min(BLOCK_SAMPLES, n_samples - first))
         self._heard_s += frame.samples / max(1, frame.sample_rate)
 
 

@@ -24,22 +24,6 @@ def decoded(
     return Decoded([], attempt, 1, is_suspicious)
 
 
-def test_parts_are_the_same_samples_at_the_same_place() -> None:
-    parts = window(2000, 3500).parts()
-    assert [(part.index, part.chunks) for part in parts] == [
-        (3, (SpeechChunk(1000, 2000),)),
-        (3, (SpeechChunk(2000, 3500),)),
-        (3, (SpeechChunk(3500, 4000),)),
-    ]
-    assert np.array_equal(np.concatenate([part.samples for part in parts]), window().samples)
-
-
-def test_a_window_without_pauses_or_of_several_chunks_is_one_part() -> None:
-    assert len(window().parts()) == 1
-    packed = Window(0, np.zeros(20), (SpeechChunk(0, 10, (5,)), SpeechChunk(90, 100)))
-    assert packed.parts() == [packed]
-
-
 @pytest.mark.parametrize(
     ("pauses", "logprob", "is_doubtful"),
     [((2000,), UNSURE, True), ((2000,), SURE, False), ((), UNSURE, False)],

@@ -105,3 +105,22 @@ def test_memory_stays_flat_over_a_long_recording(spoken: Samples) -> None:
         return highest
 
     assert peak(25) < peak(3) + 5_000_000
+
+
+def test_parts_are_the_same_samples_at_the_same_place() -> None:
+    chunk = SpeechChunk(1000, 4000, (2000, 3500))
+    whole = Window(3, np.arange(3000, dtype=np.float32), (chunk,))
+    parts = whole.parts()
+    assert [(part.index, part.chunks) for part in parts] == [
+        (3, (SpeechChunk(1000, 2000),)),
+        (3, (SpeechChunk(2000, 3500),)),
+        (3, (SpeechChunk(3500, 4000),)),
+    ]
+    assert np.array_equal(np.concatenate([part.samples for part in parts]), whole.samples)
+
+
+def test_a_window_without_pauses_or_of_several_chunks_is_one_part() -> None:
+    single = Window(0, np.zeros(10), (SpeechChunk(0, 10),))
+    assert single.parts() == [single]
+    packed = Window(0, np.zeros(20), (SpeechChunk(0, 10, (5,)), SpeechChunk(90, 100)))
+    assert packed.parts() == [packed]
