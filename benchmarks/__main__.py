@@ -1,4 +1,4 @@
-"""Every benchmark in turn, or the named ones: `python -m benchmarks [NAME ...]`.
+"""Every benchmark that needs no GPU in turn, or the named ones: `python -m benchmarks [NAME ...]`.
 
 Each runs in a process of its own and prints its ratios; each has options of its own, which
 `python -m benchmarks.NAME --help` shows.
@@ -17,13 +17,15 @@ SERVING = (
     "long_file",
     "uploads",
 )
+#: Only where they are named.
+ON_A_GPU = ("gpu",)
 TRAINING = ("prepare", "synthesize", "train_throughput", "evaluate_throughput")
 
 
 def main() -> int:
     """Run the benchmarks; return 0 if all of them ran and reached their targets."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*SERVING, *TRAINING, []], metavar="NAME")
+    parser.add_argument("names", nargs="*", choices=[*SERVING, *TRAINING, *ON_A_GPU, []], metavar="NAME")
     failed = [name for name in parser.parse_args().names or SERVING + TRAINING if not run(name)]
     if failed:
         print(f"error: did not run, or missed a target: {', '.join(failed)}", file=sys.stderr)

@@ -6,7 +6,7 @@ stored beforehand (its feature extraction costs nothing here), float32, `predict
 Ours reads FLAC and computes features within the measured time. Weights are random but for a table
 that makes every model say the same sentence, so both generate the same number of tokens.
 
-    python -m benchmarks.evaluate_throughput [--size base] [--clips 32] [--threads 2]
+    python -m benchmarks.evaluate_throughput [--size base] [--clips 32] [--threads 2] [--device cpu]
 """
 
 import argparse
@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "auto"), default="cpu", help="auto: a GPU")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(f"{options.size} size, {options.clips} clips of {CLIP_S:g} s, {options.threads} threads")
@@ -59,12 +60,12 @@ def main() -> None:
         )
         clips = [(SENTENCE, CLIP_S, "")] * options.clips
         corpus = write_corpus(Path(scratch) / "corpus", {"test": clips})
-        theirs = trainer_seconds(checkpoint, corpus, options.batch_size, Path(scratch) / "out")
+        theirs = trainer_seconds(checkpoint, corpus, options, Path(scratch) / "out")
         print(
             f"{options.size} size, {options.clips} clips of {CLIP_S:g} s, {options.threads} threads"
         )
         print(f"Trainer, float32, 30 s: {options.clips / theirs:6.2f} clips/s")
-        for quantization in ("float32", "int8"):
+        for quantization in ("float32", "int8" if options.device == "cpu" else "float16"):
             converted = Path(scratch) / quantization
             write_weights(checkpoint, converted, quantization)  # type: ignore[arg-type]
             for context in ("full", "short"):
@@ -76,7 +77,7 @@ def main() -> None:
 
 
 def trainer_seconds(
-    checkpoint: Path, corpus: PreparedCorpus, batch_size: int, out_dir: Path
+    checkpoint: Path, corpus: PreparedCorpus, options: argparse.Namespace, out_dir: Path
 ) -> float:
     """Evaluate with Seq2SeqTrainer on features that are ready in memory."""
     tokenizer = load_tokenizer(str(checkpoint))
@@ -101,10 +102,10 @@ def trainer_seconds(
 
     arguments = Seq2SeqTrainingArguments(
         output_dir=str(out_dir),
-        per_device_eval_batch_size=batch_size,
+        per_device_eval_batch_size=options.batch_size,
         predict_with_generate=True,
         generation_max_length=225,
-        use_cpu=True,
+        use_cpu=options.device == "cpu",
         disable_tqdm=True,
         report_to="none",
     )
@@ -131,7 +132,7 @@ def our_seconds(
         beam_size=1,
         timestamps=False,
         batch_size=options.batch_size,
-        device="cpu",
+        device=options.device,
         threads=options.threads,
     )
     clips = corpus.clips("test")

@@ -1,6 +1,7 @@
 """Many short clips from many callers, beside a plain faster-whisper loop over the same files.
 
     python -m benchmarks.http_throughput [--model demo] [--clips 64] [--clients 16] [--seed 20]
+                                         [--gpu]
 
 One run, one model, the same cores: first faster-whisper in this process, one file after the other
 at beam 5; then the same files over HTTP to a stack of Redis, API and one worker, with short context
@@ -57,12 +58,14 @@ def main() -> int:
         bundle = served(options.model, folder / "models")
         total_s = sum(clip.duration for clip in clips)
         print(f"{len(clips)} clips, {total_s:.0f} s, {bundle.id}, {options.clients} clients")
-        plain = plain_loop(bundle.path, clips)
+        device = "cuda" if options.gpu else "cpu"
+        plain = plain_loop(bundle.path, device, clips)
         print(row("faster-whisper loop", plain, plain, total_s), flush=True)
         missed = 0
         for run, (short_context, wanted) in RUNS.items():
             (folder / run).mkdir()
-            result = over_http(folder / run, options.model, clips, options.clients, short_context)
+            settings = {"STT_SHORT_CONTEXT": short_context, "STT_DEVICE": device}
+            result = over_http(folder / run, options.model, settings, clips, options.clients)
             worse = difference_interval(result.words, plain.words)
             print(row(f"HTTP, {run}", result, plain, total_s), points(worse), f"  target {wanted}x")
             missed += plain.seconds / result.seconds < wanted or worse.low > 0
@@ -76,12 +79,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seed", type=int, default=20, help="chooses the sentences and voices")
+    parser.add_argument("--gpu", action="store_true", help="both on the GPU, in float16")
     return parser.parse_args()
 
 
-def plain_loop(bundle: Path, clips: Sequence[Clip]) -> Result:
+def plain_loop(bundle: Path, device: str, clips: Sequence[Clip]) -> Result:
     """Transcribe one file after the other with faster-whisper as it comes."""
-    model = WhisperModel(str(bundle), device="cpu", compute_type="int8")
+    compute_type = "float16" if device == "cuda" else "int8"
+    model = WhisperModel(str(bundle), device=device, compute_type=compute_type)
     hear(model, clips[0])
     began = time.perf_counter()
     texts = [hear(model, clip) for clip in clips]
@@ -95,10 +100,10 @@ def hear(model: WhisperModel, clip: Clip) -> str:
 
 
 def over_http(
-    folder: Path, model: str, clips: Sequence[Clip], n_clients: int, short_context: str
+    folder: Path, model: str, settings: dict[str, str], clips: Sequence[Clip], n_clients: int
 ) -> Result:
     """Send all clips to a fresh stack, so many at once."""
-    with stack(folder, model, {"STT_SHORT_CONTEXT": short_context}) as api:
+    with stack(folder, model, settings) as api:
         return asyncio.run(send_all(api.port, clips, n_clients))
 
 

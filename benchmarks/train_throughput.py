@@ -8,6 +8,7 @@ windows are joined or padded to 30 s, is reported beside it: those windows hold 
 is also given in seconds of speech per second.
 
     python -m benchmarks.train_throughput [--size base] [--steps 6] [--batch-size 8] [--threads 2]
+                                           [--device cpu] [--data-workers N]
 """
 
 import argparse
@@ -61,6 +62,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "auto"), default="cpu", help="auto: a GPU")
+    parser.add_argument("--data-workers", type=int, help="ours only; by default as in training")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     n_clips = options.batch_size * 4
@@ -95,7 +98,7 @@ def usual_speed(
         max_steps=options.steps + _WARM_UP_STEPS,
         learning_rate=1e-5,
         bf16=True,
-        use_cpu=True,
+        use_cpu=options.device == "cpu",
         save_strategy="no",
         disable_tqdm=True,
         report_to="none",
@@ -130,7 +133,8 @@ def our_speed(
         mix=mix,
         save_every_steps=10**6,
         log_every_steps=10**6,
-        device="cpu",
+        device=options.device,
+        data_workers=options.data_workers,
     )
     setup = prepare_setup(ModelConfig(base=str(checkpoint)), config, corpus, 1)
     trainer = WhisperTrainer(setup.trainee, setup.dataset, config, folder, 1)

@@ -33,7 +33,7 @@ class EngineLimits:
 
     max_windows: int
     budget_s: float
-    """No batch is started that is predicted to take longer; one window always may."""
+    """No batch is started that is predicted to take so much longer than one window alone."""
 
 
 @dataclass
@@ -162,7 +162,10 @@ class Engine:
     def _fits(self, key: BatchKey, n_windows: int) -> bool:
         if n_windows > self._limits.max_windows:
             return False
-        return self._costs.predict(key.context, n_windows) <= self._limits.budget_s
+        # Not the whole batch: where one window takes longer than the budget, as a large model does
+        # on a GPU, more of them cost next to nothing, and would never be tried.
+        alone_s = self._costs.predict(key.context, 1)
+        return self._costs.predict(key.context, n_windows) - alone_s <= self._limits.budget_s
 
     def _learn(self, key: BatchKey, n_windows: int, seconds: float) -> None:
         self.statistics.n_batches += 1

@@ -107,6 +107,8 @@ class Model:
 def rows_of(encoded: ctranslate2.StorageView, rows: Sequence[int]) -> FloatArray:
     """Copy some windows' encoder outputs to the host, shape (len(rows), context / 2, d_model)."""
     on_host = encoded.to_device(ctranslate2.Device.cpu)
+    if on_host.dtype == ctranslate2.DataType.bfloat16:  # which numpy has not
+        on_host = on_host.to(ctranslate2.DataType.float32)
     return np.ascontiguousarray(np.array(on_host)[list(rows)])
 
 

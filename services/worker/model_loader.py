@@ -12,6 +12,7 @@ import numpy as np
 import tokenizers
 from faster_whisper.feature_extractor import FeatureExtractor
 
+from services.contract import cublas
 from services.contract.encoder_context import FRAMES_PER_SECOND
 from services.contract.errors import ModelBundleError, SettingsError, SttError
 from services.contract.model_bundle import ModelBundle
@@ -52,11 +53,16 @@ def load(bundle: ModelBundle, settings: WorkerSettings) -> tuple[Model, CostMode
         ModelBundleError: the bundle does not load or decode anywhere.
     """
     failures: list[str] = []
-    for plan in _plans(settings):
+    plans = _plans(settings)
+    while plans:
+        plan = plans.pop(0)
         try:
             return _try(bundle, plan, settings)
         except (RuntimeError, ValueError, SttError) as error:
             reason = str(error).partition("\n")[0]
+            if cublas.is_missing(error):
+                reason = f"{reason}; get it with: {cublas.HOW_TO_GET_IT}"
+                plans = [other for other in plans if other.device != plan.device]
             failures.append(f"{plan.device} {plan.compute_type}: {reason}")
             logger.warning("cannot use %s with %s: %s", plan.device, plan.compute_type, reason)
     what = "; ".join(failures)
@@ -79,6 +85,8 @@ def _plans(settings: WorkerSettings) -> list[Plan]:
             f"STT_DEVICE={settings.device}, but {n_gpus} NVIDIA GPUs are visible; "
             "check the driver (nvidia-smi) and how the container gets the GPU, or use cpu"
         )
+    if "cuda" in devices:
+        cublas.load_cublas()
     plans = []
     for device in devices:
         n_parallel, n_threads = _cpu_shape(settings.cpu_threads) if device == "cpu" else (1, 0)
@@ -144,7 +152,9 @@ def self_test(model: Model) -> CostModel:
     """
     costs = CostModel()
     noise = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
-    run_batch(model, _tasks(model, noise, 1))
+    # A GPU loads its kernels at first use, and other ones for other sizes.
+    for n_windows in (1,) if model.device == "cpu" else (1, 4):
+        run_batch(model, _tasks(model, noise, n_windows))
     for n_windows in (1, 4):
         tasks = _tasks(model, noise, n_windows)
         started = time.monotonic()

@@ -177,17 +177,30 @@ def test_a_canceled_window_is_not_decoded(engine: Engine, spoken: Samples) -> No
     assert engine.statistics.n_windows == before + 1
 
 
-def test_no_batch_is_predicted_to_exceed_the_budget(
-    open_engine: Callable[[Path], Engine], short_bundle_dir: Path, spoken: Samples
+@pytest.mark.parametrize(
+    ("one_s", "four_s", "most"),
+    [
+        pytest.param(1.0, 2.5, 3, id="each further window takes long"),
+        pytest.param(2.0, 2.3, 8, id="one window takes longer than the budget, more cost little"),
+        pytest.param(2.0, 8.0, 1, id="every window takes longer than the budget"),
+    ],
+)
+def test_no_batch_takes_longer_by_more_than_the_budget(
+    open_engine: Callable[[Path], Engine],
+    short_bundle_dir: Path,
+    spoken: Samples,
+    one_s: float,
+    four_s: float,
+    most: int,
 ) -> None:
     costs = CostModel()
     for _ in range(50):
-        costs.observe(300, 1, 1.0)
-        costs.observe(300, 4, 2.5)
+        costs.observe(300, 1, one_s)
+        costs.observe(300, 4, four_s)
     engine = Engine.__new__(Engine)
-    engine._limits, engine._costs = EngineLimits(max_windows=8, budget_s=2.2), costs
+    engine._limits, engine._costs = EngineLimits(max_windows=8, budget_s=1.2), costs
     key = task(open_engine(short_bundle_dir), spoken[: 2 * SAMPLE_RATE]).key
-    assert [engine._fits(key, n) for n in (1, 2, 3, 4, 5)] == [True, True, True, False, False]
+    assert [n for n in range(1, 12) if engine._fits(key, n)] == list(range(1, most + 1))
 
 
 def test_a_batch_that_never_ends_is_noticed(

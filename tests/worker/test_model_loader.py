@@ -81,7 +81,9 @@ def test_auto_falls_back_to_the_cpu_and_says_why(
         model_bundle.read(short_bundle_dir), settings.model_copy(update={"device": "auto"})
     )
     assert model.device == "cpu"
-    assert "cannot use cuda with float16: Library libcublas.so.12" in caplog.text
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert "cannot use cuda with float16: Library libcublas.so.12" in warning
+    assert "pip install nvidia-cublas-cu12" in warning
     model.close()
 
 

@@ -18,6 +18,7 @@ import tokenizers
 from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
+from services.contract import cublas
 from services.contract.encoder_context import FULL_CONTEXT_FRAMES, context_frames, text_room
 from services.contract.errors import ConfigError, ModelBundleError
 from services.contract.model_bundle import ModelBundle
@@ -164,8 +165,8 @@ class Decoder:
         except RuntimeError as error:  # no memory left, or libraries of the GPU that are not there
             raise ModelBundleError(
                 f"CTranslate2 cannot compute with {self._model.device}: {error}; set "
-                "evaluate.batch_size lower or evaluate.device=cpu; for a missing libcublas.so.12 "
-                "install nvidia-cublas-cu12 and name its lib folder in LD_LIBRARY_PATH"
+                "evaluate.batch_size lower or evaluate.device=cpu; for a missing libcublas.so.12: "
+                f"{cublas.HOW_TO_GET_IT}"
             ) from error
         return results
 
@@ -215,6 +216,8 @@ def _is_suspicious(text: str, log_prob: float, ended: bool) -> bool:
 
 
 def _load(path: Path, config: EvaluateConfig) -> ctranslate2.models.Whisper:
+    if config.device != "cpu":
+        cublas.load_cublas()
     try:
         return ctranslate2.models.Whisper(
             str(path),

@@ -19,7 +19,6 @@ from training.platforms.until_done import run, until_done
 ROOT = Path(__file__).parents[2]
 DATA = Path("/data")
 HOUR_S = 3600
-CUBLAS = "/usr/local/lib/python3.11/site-packages/nvidia/cublas/lib"
 
 image = (
     modal.Image.debian_slim(python_version="3.11")
@@ -30,8 +29,7 @@ image = (
         optional_dependencies=["train", "cuda"],
         extra_options="--constraint /requirements.lock",
     )
-    # CTranslate2 loads cuBLAS 12 by name; torch brings another version.
-    .env({"LD_LIBRARY_PATH": CUBLAS, "HF_HOME": str(DATA / "hub")})
+    .env({"HF_HOME": str(DATA / "hub")})
     .add_local_dir(ROOT / "services", "/root/services")
     .add_local_dir(ROOT / "training", "/root/training")
 )

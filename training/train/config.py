@@ -177,6 +177,7 @@ class TrainConfig(Section):
     """True word times, as `synthesize` writes them: timestamps and the guided attention follow
     them, and a model from random weights chooses its alignment heads by them."""
     keep_last: int = Field(default=2, ge=1)
-    data_workers: int = Field(default=0, ge=0)
-    """Processes that make batches ahead, per training process; never more than there are cores."""
+    data_workers: int | None = Field(default=None, ge=0)
+    """Processes that make batches ahead, per training process, never more than there are cores; by
+    default none beside a CPU, which has enough to do, and 8 beside a GPU."""
     device: Literal["auto", "cpu"] = "auto"

@@ -25,6 +25,7 @@ from training.train.trainee import Trainee
 logger = logging.getLogger(__name__)
 
 WEIGHTS = "model.safetensors"
+_WORKERS_BESIDE_A_GPU = 8
 
 
 class WhisperTrainer(Seq2SeqTrainer):
@@ -72,7 +73,10 @@ class WhisperTrainer(Seq2SeqTrainer):
         Slurm, systemd and `timeout` signal them too, and one that dies takes the run along before
         it has a checkpoint.
         """
-        n_workers = min(self._config.data_workers, n_cores())  # any number reads the same batches
+        wanted = self._config.data_workers
+        if wanted is None:
+            wanted = 0 if runs_on_cpu(self._config) else _WORKERS_BESIDE_A_GPU
+        n_workers = min(wanted, n_cores())  # any number reads the same batches
         loader: DataLoader[Any] = self.accelerator.prepare(
             DataLoader(
                 self._dataset,

@@ -7,6 +7,7 @@ from transformers import Seq2SeqTrainingArguments
 
 from training.prepare.parallel import n_cores
 from training.prepare.shards import PreparedCorpus
+from training.train import trainer as trainer_module
 from training.train.config import ModelConfig, TrainConfig
 from training.train.setup import prepare_setup
 from training.train.trainer import WhisperTrainer, on_one_gpu
@@ -24,10 +25,22 @@ def test_batch_is_not_cut_over_several_gpus(
     assert "torchrun --nproc-per-node 4" in caplog.text
 
 
-def test_data_workers_are_no_more_than_the_cores(
-    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, tmp_path: Path
+@pytest.mark.parametrize(
+    ("on_cpu", "wanted", "expected"),
+    [(True, 999, n_cores()), (True, None, 0), (False, None, min(8, n_cores())), (False, 0, 0)],
+)
+def test_data_workers_are_as_many_as_wanted_or_useful_and_no_more_than_the_cores(
+    tiny_model: ModelConfig,
+    tiny_run: TrainConfig,
+    corpus: PreparedCorpus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    on_cpu: bool,
+    wanted: int | None,
+    expected: int,
 ) -> None:
-    many = tiny_run.model_copy(update={"data_workers": 999})
-    setup = prepare_setup(tiny_model, many, corpus, seed=1)
-    trainer = WhisperTrainer(setup.trainee, setup.dataset, many, tmp_path, 1)
-    assert trainer.get_train_dataloader().num_workers == n_cores() < 999
+    config = tiny_run.model_copy(update={"data_workers": wanted})
+    setup = prepare_setup(tiny_model, config, corpus, seed=1)
+    trainer = WhisperTrainer(setup.trainee, setup.dataset, config, tmp_path, 1)
+    monkeypatch.setattr(trainer_module, "runs_on_cpu", lambda config: on_cpu)
+    assert trainer.get_train_dataloader().num_workers == expected
