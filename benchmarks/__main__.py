@@ -25,7 +25,9 @@ TRAINING = ("prepare", "synthesize", "train_throughput", "evaluate_throughput")
 def main() -> int:
     """Run the benchmarks; return 0 if all of them ran and reached their targets."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*SERVING, *TRAINING, *ON_A_GPU, []], metavar="NAME")
+    parser.add_argument(
+        "names", nargs="*", choices=[*SERVING, *TRAINING, *ON_A_GPU, []], metavar="NAME"
+    )
     failed = [name for name in parser.parse_args().names or SERVING + TRAINING if not run(name)]
     if failed:
         print(f"error: did not run, or missed a target: {', '.join(failed)}", file=sys.stderr)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from services.contract.errors import GpuMemoryError, SttError, TranscriptionError
+from services.contract.schema import Lane
 from services.worker.cost_model import CostModel
 from services.worker.decoding import BatchKey, WindowTask, run_batch
 from services.worker.model import Model
@@ -22,6 +23,12 @@ logger = logging.getLogger(__name__)
 
 #: How long a free engine waits for a fuller batch while jobs are known to prepare windows.
 _FILL_WAIT_S = 0.01
+#: How long a free engine leaves bulk work aside for what may follow from a window that people wait
+#: for: a doubtful one is read again in parts, and these would wait for a whole batch once more.
+_FOLLOW_WAIT_S = 0.02
+#: A batch may take so many times one window, whatever the budget: on a GPU one can take longer
+#: than that, and more of them, which cost next to nothing, would never be tried.
+_LITTLE_MORE = 1.5
 #: A batch that takes this many times its prediction, and at least that long, hangs.
 _HANG_FACTOR = 20
 _HANG_S = 60.0
@@ -33,7 +40,8 @@ class EngineLimits:
 
     max_windows: int
     budget_s: float
-    """No batch is started that is predicted to take so much longer than one window alone."""
+    """No batch is started that is predicted to take longer, but for one that takes little more than
+    a single window would."""
 
 
 @dataclass
@@ -137,6 +145,8 @@ class Engine:
                 for task in reversed(again):
                     self._queue.push(task, front=True)
                 self._changed.notify(len(again))
+                if any(task.lane is Lane.INTERACTIVE for task in batch):
+                    self._wait_for_people()
 
     def _next_batch(self) -> list[WindowTask] | None:
         """Wait for windows and take a batch of them; None when the engine is closed."""
@@ -159,13 +169,18 @@ class Engine:
                 return
             self._changed.wait(left)
 
+    def _wait_for_people(self) -> None:
+        if self._queue.n_waiting(Lane.BULK):  # Otherwise there is nothing to hold back.
+            self._changed.wait_for(
+                lambda: self._closed or self._queue.n_waiting(Lane.INTERACTIVE), _FOLLOW_WAIT_S
+            )
+
     def _fits(self, key: BatchKey, n_windows: int) -> bool:
         if n_windows > self._limits.max_windows:
             return False
-        # Not the whole batch: where one window takes longer than the budget, as a large model does
-        # on a GPU, more of them cost next to nothing, and would never be tried.
         alone_s = self._costs.predict(key.context, 1)
-        return self._costs.predict(key.context, n_windows) - alone_s <= self._limits.budget_s
+        longest_s = max(self._limits.budget_s, _LITTLE_MORE * alone_s)
+        return self._costs.predict(key.context, n_windows) <= longest_s
 
     def _learn(self, key: BatchKey, n_windows: int, seconds: float) -> None:
         self.statistics.n_batches += 1

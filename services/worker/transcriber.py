@@ -227,8 +227,9 @@ class _Run:
         if not readings.is_doubtful:
             self._finish_as([(readings.window, readings.whole)], language)
             return
-        for part in readings.parts:
-            self._submit(part, self._prepare(part), language, readings)
+        with self.engine.preparing():
+            for part in readings.parts:
+                self._submit(part, self._prepare(part), language, readings)
 
     def _finish_as(self, reading: list[tuple[Window, Decoded]], language: Language) -> None:
         self._finish(joined([window_result(part, found, language) for part, found in reading]))

@@ -21,7 +21,11 @@ class WindowQueue:
         self._bulk_served_at = 0.0
 
     def __len__(self) -> int:
-        return sum(len(tasks) for jobs in self._lanes.values() for tasks in jobs.values())
+        return sum(self.n_waiting(lane) for lane in self._lanes)
+
+    def n_waiting(self, lane: Lane) -> int:
+        """Return how many windows wait in a lane."""
+        return sum(len(tasks) for tasks in self._lanes[lane].values())
 
     def push(self, task: WindowTask, *, front: bool = False) -> None:
         """Add a window behind its job's others; `front` is for windows that go round again."""
