@@ -1,4 +1,5 @@
-"""Lists and counts of jobs, from sorted sets that the scripts keep in step with every change.
+"""Finding jobs: lists and counts from sorted sets that the scripts keep in step with every change,
+and the job that an equal request made before.
 
 A scope's set is ordered by creation time; equal times are ordered by id. A cursor names the last
 job of a page by both, so jobs that come or go meanwhile never shift the next page.
@@ -15,13 +16,14 @@ from services.contract.errors import (
     InvalidRequestError,
 )
 from services.contract.job_record import (
+    attach_key,
     batch_scope,
     from_fields,
     job_key,
     owner_scope,
 )
 from services.contract.redis_client import redis_errors, text
-from services.contract.schema import Job, JobStatus, Seconds, utc_now
+from services.contract.schema import Job, JobStatus, Seconds, TranscriptionOptions, utc_now
 
 CONCURRENCY_RETRY_S = 5.0
 #: Id and creation time in microseconds, as a sorted set gives them.
@@ -108,6 +110,19 @@ class JobIndex:
         for status in JobStatus:
             pipe.zcard(index_key(status, scope))
         return dict(zip(JobStatus, pipe.execute(), strict=True))
+
+    @redis_errors()
+    def find_attachable(
+        self, owner: str, sha256: str, options: TranscriptionOptions, max_age_s: float
+    ) -> Job | None:
+        """Return the job that the same request made before, so that a client's resend joins it.
+
+        It is under way, or succeeded not longer than `max_age_s` ago.
+        """
+        job_id = self.redis.get(attach_key(owner, sha256, options))
+        fields = self.redis.hgetall(job_key(text(job_id))) if job_id else {}
+        job = from_fields(fields) if fields else None
+        return job if job is not None and is_attachable(job, max_age_s) else None
 
     def count_unfinished(self, owner: str) -> int:
         """Return how many jobs of an owner wait or run, in O(1)."""

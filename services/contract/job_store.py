@@ -20,7 +20,7 @@ from services.contract.errors import (
     JobNotFoundError,
     TranscriptExpiredError,
 )
-from services.contract.job_index import JobIndex, is_attachable, too_many_unfinished
+from services.contract.job_index import JobIndex, too_many_unfinished
 from services.contract.job_record import (
     NO_ENTRY,
     QueueEntry,
@@ -42,7 +42,6 @@ from services.contract.schema import (
     Job,
     JobStatus,
     Transcript,
-    TranscriptionOptions,
     WindowResult,
     utc_now,
 )
@@ -59,7 +58,7 @@ def new_job_id() -> str:
 
 
 class JobStore(JobIndex):
-    """Jobs in Redis: their records here, lists and counts from the base.
+    """Jobs in Redis: their records here, what finds them in the base.
 
     All methods raise QueueUnavailableError when Redis does not answer.
     """
@@ -241,19 +240,6 @@ class JobStore(JobIndex):
         if status is JobStatus.SUCCEEDED:
             raise TranscriptExpiredError("The transcript is no longer kept; send the audio again.")
         raise JobNotFinishedError(f"The job has no transcript: it is {status.value}.")
-
-    @redis_errors()
-    def find_attachable(
-        self, owner: str, sha256: str, options: TranscriptionOptions, max_age_s: float
-    ) -> Job | None:
-        """Return the job that the same request made before, so that a client's resend joins it.
-
-        It is under way, or succeeded not longer than `max_age_s` ago.
-        """
-        job_id = self.redis.get(attach_key(owner, sha256, options))
-        fields = self.redis.hgetall(job_key(text(job_id))) if job_id else {}
-        job = from_fields(fields) if fields else None
-        return job if job is not None and is_attachable(job, max_age_s) else None
 
     @redis_errors()
     def delete(self, job_id: str) -> Job:
