@@ -132,15 +132,15 @@ def matrix_flops(device: str) -> float:
     return 2 * n**3 / seconds
 
 
-def encoder_flops(size: str, n_frames: int = FULL_CONTEXT_FRAMES) -> float:
-    """Return the operations of the encoder for one window of `n_frames`.
+def encoder_flops(size: str) -> float:
+    """Return the operations of the encoder for one window of 30 s.
 
     Two convolutions, then per layer four projections, a feed-forward of four times the width, and
     attention of every position to every other. Source: openai/whisper model.py, AudioEncoder.
     """
     width, n_layers, _ = SIZES[size]
-    n = n_frames // 2
-    convolutions = 2 * 3 * width * (n_frames * N_MELS + n * width)
+    n = FULL_CONTEXT_FRAMES // 2
+    convolutions = 2 * 3 * width * (FULL_CONTEXT_FRAMES * N_MELS + n * width)
     return convolutions + n_layers * (24 * n * width**2 + 4 * n**2 * width)
 
 
