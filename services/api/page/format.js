@@ -43,4 +43,11 @@ export function jobState(job) {
   }
 }
 
+/** One line about a recording that is not yet on the server. */
+export function uploadState({ error, isWaiting, progress }) {
+  if (error) return error;
+  if (isWaiting) return "Waiting to be sent";
+  return progress < 1 ? `Sending, ${Math.round(100 * progress)} %` : "The service looks at the recording";
+}
+
 export const hasEnded = (job) => ["succeeded", "failed", "canceled"].includes(job.status);

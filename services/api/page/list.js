@@ -1,9 +1,9 @@
 /** The list of this browser's recordings, newest first. */
 
 import { saveFile } from "./export.js";
-import { clock, hasEnded, jobState } from "./format.js";
+import { clock, hasEnded, jobState, uploadState } from "./format.js";
 import { jobs } from "./jobs.js";
-import { sendAgain } from "./upload.js";
+import { cancelUpload, removeUpload, sendAgain } from "./upload.js";
 
 const list = document.getElementById("jobs");
 const items = new Map();
@@ -22,7 +22,7 @@ export function render(selectedId, select) {
   records.forEach((record, place) => {
     const item = items.get(record.id) ?? make(record.id, select);
     update(item, record, record.id === selectedId);
-    showRescue(item, record, select);
+    showActions(item, record, select);
     if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
   });
 }
@@ -48,7 +48,7 @@ function update(item, record, isSelected) {
   const { job, upload } = record;
   name.textContent = record.name;
   length.textContent = job?.audio.duration ? clock(job.audio.duration) : "";
-  about.textContent = job ? summary(job) : upload.error ?? `Sending, ${Math.round(100 * upload.progress)} %`;
+  about.textContent = job ? summary(job) : uploadState(upload);
   about.classList.toggle("bad", Boolean(upload?.error) || job?.status === "failed");
   item.firstChild.setAttribute("aria-current", String(isSelected));
   showBar(item, record);
@@ -60,7 +60,7 @@ function summary(job) {
 }
 
 function showBar(item, { job, upload, name }) {
-  const isOpen = job ? !hasEnded(job) : !upload.error;
+  const isOpen = job ? !hasEnded(job) : !upload.error && !upload.isWaiting;
   let bar = item.querySelector("progress");
   if (!isOpen) bar?.remove();
   else if (!bar) {
@@ -72,17 +72,22 @@ function showBar(item, { job, upload, name }) {
   if (isOpen) bar.value = job ? job.progress : upload.progress;
 }
 
-/** A recording that could not be sent is still here: send it again, or save it. */
-function showRescue(item, { id, name, upload }, select) {
+/** What is on its way can be stopped; what could not be sent is still here: send it again, or save it. */
+function showActions(item, { id, name, upload }, select) {
   const row = item.querySelector(".row");
-  if (!upload) row?.remove();
-  else if (!row && upload.error) {
-    const added = document.createElement("div");
-    added.className = "row";
+  const kind = upload ? (upload.error ? "failed" : "open") : undefined;
+  if (row?.dataset.kind === kind) return;
+  row?.remove();
+  if (!upload) return;
+  const added = document.createElement("div");
+  added.className = "row";
+  added.dataset.kind = kind;
+  if (!upload.error) added.append(action("Cancel", () => cancelUpload(id)));
+  else {
     if (!upload.isHopeless) added.append(action("Send again", () => select(sendAgain(id))));
-    added.append(action("Save", () => saveFile(upload.file, name)), action("Remove", () => upload.stop()));
-    item.append(added);
-  } else if (row && !upload.error) row.remove();
+    added.append(action("Save", () => saveFile(upload.file, name)), action("Remove", () => removeUpload(id)));
+  }
+  item.append(added);
 }
 
 function action(label, run) {
