@@ -124,3 +124,48 @@ def test_a_recording_whose_upload_is_stopped_is_still_offered(slow_page: Page) -
     slow_page.unroute("**/v1/jobs")
     slow_page.click("text=Send again")
     expect(slow_page.locator("#segments")).to_contain_text(SENTENCE)
+
+
+def test_the_keyboard_stays_in_the_list_when_its_button_goes_away(
+    page: Page, speech: Speech
+) -> None:
+    page.route("**/v1/jobs", lambda route: route.abort())
+    page.set_input_files("#files", [str(speech(word)) for word in ("ett", "två", "tre")])
+    expect(page.locator(".about.bad")).to_have_count(3)
+    of = page.locator(".job")
+    name = of.nth(1).locator(".name").inner_text()
+    of.nth(1).get_by_text("Send again").press("Enter")
+    expect(of.nth(1)).to_contain_text(name)
+    expect(of.nth(1).locator("> button")).to_be_focused()
+    expect(page.locator(".about.bad")).to_have_count(3)
+    page.keyboard.press("Tab")
+    expect(of.nth(1).get_by_text("Send again")).to_be_focused()
+    of.nth(2).get_by_text("Remove").press("Enter")
+    expect(of).to_have_count(2)
+    expect(of.nth(1).locator("> button")).to_be_focused()
+    of.nth(0).get_by_text("Remove").press("Enter")
+    expect(of).to_have_count(1)
+    expect(of.nth(0).locator("> button")).to_be_focused()
+    of.nth(0).get_by_text("Remove").press("Enter")
+    expect(page.locator("#transcript")).to_be_focused()
+
+
+def test_the_keyboard_stays_on_an_upload_that_becomes_a_job(page: Page, speech: Speech) -> None:
+    held: list[Route] = []
+    page.route("**/v1/jobs", lambda route: held.append(route))
+    page.set_input_files("#files", [str(speech(word)) for word in ("ett", "två")])
+    wait_until(
+        lambda: page.wait_for_timeout(50) or len(held) == 2, timeout_s=20, what="both uploads"
+    )
+    last = page.locator(".job >> nth=1")
+    last.get_by_text("Cancel").focus()
+    name = last.locator(".name").inner_text()
+    next(
+        route for route in held if name.encode() in (route.request.post_data_buffer or b"")
+    ).continue_()
+    expect(page.locator(".job .row button")).to_have_count(1)
+    item = page.locator(".job", has_text=name).locator("> button")
+    expect(item).to_be_focused()
+    item.press("Enter")
+    expect(page.locator("#viewer-title")).to_have_text(name)
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)

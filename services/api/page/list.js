@@ -11,6 +11,7 @@ const items = new Map();
 /** Bring the list up to date. `select` is called with the id of a recording that is clicked. */
 export function render(selectedId, select) {
   const records = jobs.all;
+  const focused = [...list.children].findIndex((item) => item.contains(document.activeElement));
   document.getElementById("no-jobs").hidden = records.length > 0;
   document.getElementById("count").textContent = records.length || "";
   for (const [id, item] of items) {
@@ -25,11 +26,29 @@ export function render(selectedId, select) {
     showActions(item, record, select);
     if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
   });
+  if (focused >= 0 && !list.contains(document.activeElement)) keepFocus(focused);
 }
+
+/** A button that went away took the focus with it, and the keyboard would start from the top. */
+function keepFocus(place) {
+  const near = list.children[Math.min(place, list.children.length - 1)];
+  (near?.firstChild ?? document.getElementById("transcript")).focus({ preventScroll: true });
+}
+
+/** An upload that has become a job is the same item. */
+jobs.addEventListener("rename", ({ detail: { from, to } }) => {
+  const item = items.get(from);
+  // Nothing is drawn in a tab that nobody sees.
+  if (!item) return;
+  items.delete(from);
+  items.set(to, item);
+  item.dataset.id = to;
+});
 
 function make(id, select) {
   const item = document.createElement("li");
   item.className = "job";
+  item.dataset.id = id;
   const button = document.createElement("button");
   button.type = "button";
   for (const part of ["name", "length", "about"]) {
@@ -37,7 +56,7 @@ function make(id, select) {
     span.className = part;
     button.append(span);
   }
-  button.addEventListener("click", () => select(id, { byHand: true }));
+  button.addEventListener("click", () => select(item.dataset.id, { byHand: true }));
   item.append(button);
   items.set(id, item);
   return item;
