@@ -169,3 +169,15 @@ def test_the_keyboard_stays_on_an_upload_that_becomes_a_job(page: Page, speech: 
     item.press("Enter")
     expect(page.locator("#viewer-title")).to_have_text(name)
     expect(page.locator("#segments")).to_contain_text(SENTENCE)
+
+
+def test_what_is_larger_than_the_service_takes_is_not_sent(page: Page, tmp_path: Path) -> None:
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(f"{request.method} {request.url}"))
+    with (tmp_path / "film.wav").open("wb") as film:
+        film.truncate(2 * 1024**3 + 1)
+    page.set_input_files("#files", str(tmp_path / "film.wav"))
+    expect(page.locator(".about.bad")).to_contain_text("larger than 2 GiB")
+    expect(page.locator("#announcer")).to_contain_text("film.wav could not be sent")
+    expect(page.locator(".job .row button")).to_have_text(["Save", "Remove"])
+    assert not [request for request in sent if request.startswith("POST")]

@@ -2,6 +2,7 @@
 
 import { call, upload } from "./api.js";
 import { deleteJob } from "./follow.js";
+import { size } from "./format.js";
 import { jobs } from "./jobs.js";
 import { forget, isKept, leftovers } from "./keep.js";
 import { chosenFields } from "./options.js";
@@ -15,18 +16,25 @@ const STOPPED = "Not sent: it was canceled. The recording is still here.";
 /** With these the recording itself is refused, however often it is sent. */
 const HOPELESS = ["empty_audio", "unsupported_audio", "audio_too_long", "upload_too_large"];
 const waiting = [];
+/** The largest recording that the service takes; not known before it answers. */
+let mostBytes = Infinity;
 let running = 0;
 let count = 0;
+
+/** Nothing larger is sent. */
+export function setLimit(bytes) {
+  mostBytes = bytes;
+}
 
 /** Send recordings with the options as they are now; `select` is told the id of the first. */
 export function sendAll(files, select) {
   const fields = chosenFields();
+  announce(files.length === 1 ? `Sending ${files[0].name}` : `Sending ${files.length} recordings`);
   for (const [i, file] of [...files].entries()) {
     const id = `upload-${++count}`;
     add(id, file, file.name, fields);
     if (i === 0) select(id);
   }
-  announce(files.length === 1 ? `Sending ${files[0].name}` : `Sending ${files.length} recordings`);
 }
 
 /** Try a failed upload once more; returns its id. */
@@ -95,6 +103,10 @@ export function listen(select) {
 function add(id, file, name, fields) {
   const stop = new AbortController();
   jobs.addUpload(id, file, name, () => stop.abort());
+  if (file.size > mostBytes) {
+    fail(id, `The recording is larger than ${size(mostBytes)}, the most that this service takes.`, { isHopeless: true });
+    return;
+  }
   waiting.push({ id, file, name, fields, signal: stop.signal });
   next();
 }
@@ -119,11 +131,15 @@ async function send({ id, file, name, fields, signal }) {
     jobs.arrived(id, job);
     forget(file);
   } catch (error) {
-    if (signal.aborted) return;
     const message = error.status === 0 ? await whyBroken(file, error) : error.message;
-    jobs.changeUpload(id, { error: message, isHopeless: message === UNREADABLE || HOPELESS.includes(error.code) });
-    announce(`${name} could not be sent: ${message}`);
+    if (signal.aborted) return;
+    fail(id, message, { isHopeless: message === UNREADABLE || HOPELESS.includes(error.code) });
   }
+}
+
+function fail(id, message, { isHopeless }) {
+  jobs.changeUpload(id, { error: message, isHopeless });
+  announce(`${jobs.get(id).name} could not be sent: ${message}`);
 }
 
 /** It was canceled when all of it had been sent. What cannot be deleted is listed. */
