@@ -227,3 +227,15 @@ def test_the_screen_stays_awake_for_a_recording_also_after_the_page_was_hidden(
     page.wait_for_function(f"() => ({held})() === 0")
     page.evaluate("turn(true); turn(false)")
     assert page.evaluate(held) == 0
+
+
+@pytest.mark.parametrize("width", [320, 640, 768])
+def test_the_two_ways_to_begin_fill_their_panel(
+    visitor: Visitor, stack: RunningStack, width: int
+) -> None:
+    page = visitor.open(stack.url, width=width)
+    record, pick = page.locator("#record").bounding_box(), page.locator("#pick").bounding_box()
+    below = page.locator("#drop-hint").bounding_box()
+    assert record and pick and below
+    assert record["x"] == below["x"]
+    assert round(pick["x"] + pick["width"]) == round(below["x"] + below["width"])
