@@ -225,10 +225,11 @@ def test_a_recording_outlives_a_crash_of_its_tab(visitor: Visitor, stack: Runnin
     ("name", "saved"), [("meeting 12.30", "meeting 12.30.txt"), ("å 2.0.MP3", "å 2.0.txt")]
 )
 def test_a_transcript_is_named_like_its_recording(
-    page: Page, speech: Speech, name: str, saved: str
+    page: Page, speech: Speech, tmp_path: Path, name: str, saved: str
 ) -> None:
-    recording = {"name": name, "mimeType": "audio/wav", "buffer": speech("hej").read_bytes()}
-    page.set_input_files("#files", [recording])
+    recording = tmp_path / name
+    recording.write_bytes(speech("hej").read_bytes())
+    send(page, recording)
     page.wait_for_selector(DONE)
     with page.expect_download() as download:
         page.click("[data-format=text]")
