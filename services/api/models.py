@@ -37,6 +37,8 @@ class ModelList(View):
 
     object: Literal["list"] = "list"
     data: list[ModelView]
+    max_upload_bytes: int
+    """A larger recording is refused: whoever knows need not begin to send it."""
 
 
 @router.head("", include_in_schema=False)
@@ -44,7 +46,9 @@ class ModelList(View):
 def list_models(service: Parts, owner: Owner) -> ModelList:
     """List what is served."""
     model = service.models.served()
-    return ModelList(data=[model_view(model, model.id)])
+    return ModelList(
+        data=[model_view(model, model.id)], max_upload_bytes=service.settings.max_upload_bytes
+    )
 
 
 @router.head("/{model_id:path}", include_in_schema=False)

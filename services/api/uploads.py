@@ -215,4 +215,15 @@ def media_type(stated: str) -> str:
 
 
 def _too_large(max_bytes: int) -> UploadTooLargeError:
-    return UploadTooLargeError(f"The recording is larger than {max_bytes} bytes.", param="file")
+    return UploadTooLargeError(
+        f"The recording is larger than {readable(max_bytes)}, the most that this service takes.",
+        param="file",
+    )
+
+
+def readable(n_bytes: int) -> str:
+    """Return a size as people read it: 2 GiB, 1.5 MiB."""
+    for name, unit in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
+        if n_bytes >= unit:
+            return f"{round(n_bytes / unit, 1):g} {name}"
+    return f"{n_bytes} bytes"

@@ -117,9 +117,13 @@ def test_a_header_that_understates_its_audio_does_not_pass_the_limit(
 def test_too_large_an_upload_is_refused_by_its_declared_length(
     strict_client: httpx.Client, route: str
 ) -> None:
-    require_error(
-        send(strict_client, route, bytes(MAX_BYTES + 2**21)), 413, "upload_too_large", "file"
-    )
+    answer = send(strict_client, route, bytes(MAX_BYTES + 2**21))
+    require_error(answer, 413, "upload_too_large", "file")
+    assert "larger than 1.9 MiB" in answer.json()["error"]["message"]
+
+
+def test_a_client_can_know_what_is_too_large_before_it_sends(strict_client: httpx.Client) -> None:
+    assert strict_client.get("/v1/models").json()["max_upload_bytes"] == MAX_BYTES
 
 
 def test_too_large_an_upload_is_refused_without_a_declared_length(

@@ -3,7 +3,7 @@
 import tracemalloc
 from pathlib import Path
 
-from services.api.uploads import FLUSH_BYTES, Upload
+from services.api.uploads import FLUSH_BYTES, Upload, readable
 from services.contract.audio_store import AudioStore
 
 
@@ -22,3 +22,8 @@ def test_a_recording_in_tiny_pieces_is_kept_in_little_memory(tmp_path: Path) -> 
     upload.commit()
     assert store.open(upload.key).read() == b"a" * 50_000
     assert peak_bytes < FLUSH_BYTES
+
+
+def test_sizes_are_told_as_people_read_them() -> None:
+    told = [readable(n) for n in (1024, 1_500_000, 300 * 2**20, 2 * 2**30, 2_500_000_000)]
+    assert told == ["1 KiB", "1.4 MiB", "300 MiB", "2 GiB", "2.3 GiB"]

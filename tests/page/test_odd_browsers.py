@@ -34,6 +34,23 @@ MediaRecorder = class extends MediaRecorder {
 REFUSED = """
 navigator.clipboard.writeText = () => Promise.reject(new DOMException("no", "NotAllowedError"));
 """
+#: As a phone does it: the lock is lost when the page is hidden.
+LOCKS = """
+window.locks = [];
+const request = async () => {
+  const lock = { isHeld: true, release: async () => { lock.isHeld = false; } };
+  locks.push(lock);
+  return lock;
+};
+Object.defineProperty(navigator, "wakeLock", { value: { request } });
+window.turn = (isHidden) => {
+  Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+  Object.defineProperty(document, "visibilityState",
+    { value: isHidden ? "hidden" : "visible", configurable: true });
+  if (isHidden) for (const lock of locks) lock.isHeld = false;
+  document.dispatchEvent(new Event("visibilitychange"));
+};
+"""
 #: As it is without HTTPS, in a browser that does not copy for pages.
 OLD = """
 Object.defineProperty(navigator, "clipboard", { value: undefined });
@@ -192,3 +209,33 @@ def test_on_wide_paper_and_in_the_dark_it_is_as_wide_and_black(
     assert viewer["width"] == main["width"]
     ink = page.locator("#segments").evaluate("(element) => getComputedStyle(element).color")
     assert ink == "rgb(28, 35, 38)"
+
+
+def test_the_screen_stays_awake_for_a_recording_also_after_the_page_was_hidden(
+    visitor: Visitor, stack: RunningStack
+) -> None:
+    visitor.context.add_init_script(LOCKS)
+    page = visitor.open(stack.url)
+    held = "() => locks.filter((lock) => lock.isHeld).length"
+    page.click("#record")
+    page.wait_for_function(f"() => ({held})() === 1")
+    page.evaluate("turn(true)")
+    assert page.evaluate(held) == 0
+    page.evaluate("turn(false)")
+    page.wait_for_function(f"() => ({held})() === 1")
+    page.click("#record-drop")
+    page.wait_for_function(f"() => ({held})() === 0")
+    page.evaluate("turn(true); turn(false)")
+    assert page.evaluate(held) == 0
+
+
+@pytest.mark.parametrize("width", [320, 640, 768])
+def test_the_two_ways_to_begin_fill_their_panel(
+    visitor: Visitor, stack: RunningStack, width: int
+) -> None:
+    page = visitor.open(stack.url, width=width)
+    record, pick = page.locator("#record").bounding_box(), page.locator("#pick").bounding_box()
+    below = page.locator("#drop-hint").bounding_box()
+    assert record and pick and below
+    assert record["x"] == below["x"]
+    assert round(pick["x"] + pick["width"]) == round(below["x"] + below["width"])

@@ -219,3 +219,18 @@ def test_a_recording_outlives_a_crash_of_its_tab(visitor: Visitor, stack: Runnin
     page.reload()
     expect(page.locator(".job")).to_have_count(1)
     expect(page.locator(".about.bad")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("name", "saved"), [("meeting 12.30", "meeting 12.30.txt"), ("å 2.0.MP3", "å 2.0.txt")]
+)
+def test_a_transcript_is_named_like_its_recording(
+    page: Page, speech: Speech, tmp_path: Path, name: str, saved: str
+) -> None:
+    recording = tmp_path / name
+    recording.write_bytes(speech("hej").read_bytes())
+    send(page, recording)
+    page.wait_for_selector(DONE)
+    with page.expect_download() as download:
+        page.click("[data-format=text]")
+    assert download.value.suggested_filename == saved

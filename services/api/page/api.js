@@ -41,9 +41,13 @@ export const getJson = async (path, details) => (await call(path, details)).json
 
 export const jobPath = (id, part = "") => `v1/jobs/${encodeURIComponent(id)}${part && `/${part}`}`;
 
-/** Upload one recording; XMLHttpRequest, since fetch cannot tell how far it is. */
+/**
+ * Upload one recording; XMLHttpRequest, since fetch cannot tell how far it is. What has been sent whole is
+ * not broken off: the service would make a job that nobody knows of.
+ */
 export async function upload(file, name, fields, { onProgress, signal }) {
   for (;;) {
+    signal.throwIfAborted();
     const key = currentKey();
     const { status, text } = await send(form(file, name, fields), onProgress, signal);
     if (status >= 200 && status < 300) return JSON.parse(text);
@@ -89,11 +93,13 @@ function send(body, onProgress, signal) {
   return new Promise((resolve, reject) => {
     request.open("POST", "v1/jobs");
     for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
+    let isSent = false;
     request.upload.addEventListener("progress", (event) => onProgress(event.loaded / event.total));
+    request.upload.addEventListener("load", () => { isSent = true; });
     request.addEventListener("load", () => resolve({ status: request.status, text: request.responseText }));
     request.addEventListener("error", () => reject(unreachable()));
     request.addEventListener("abort", () => reject(new DOMException("stopped", "AbortError")));
-    signal.addEventListener("abort", () => request.abort(), { once: true });
+    signal.addEventListener("abort", () => isSent || request.abort(), { once: true });
     request.send(body);
   });
 }

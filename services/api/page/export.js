@@ -3,12 +3,14 @@
 import { call, jobPath } from "./api.js";
 import { announce } from "./say.js";
 
+/** ".wav" or ".mp3"; not what follows the dot of a time or a date. */
+const ENDING = /\.(?=\d*[a-z])[a-z\d]{1,5}$/i;
 const ENDINGS = { text: "txt", srt: "srt", vtt: "vtt", verbose_json: "json" };
 
 /** Save the transcript as a file named like its recording. */
 export async function download({ id, name }, format) {
   const response = await call(jobPath(id, `transcript?format=${format}`));
-  saveFile(await response.blob(), `${name.replace(/\.[^.]+$/, "")}.${ENDINGS[format]}`);
+  saveFile(await response.blob(), `${name.replace(ENDING, "")}.${ENDINGS[format]}`);
 }
 
 /** Have the browser save a file. */

@@ -15,6 +15,13 @@ export function roughly(seconds) {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
+/** 2147483648 -> "2 GiB". */
+export function size(bytes) {
+  const units = ["bytes", "KiB", "MiB", "GiB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
+  return `${Number((bytes / 1024 ** power).toFixed(1))} ${units[power]}`;
+}
+
 const languageNames = new Intl.DisplayNames(["en"], { type: "language" });
 
 /** "sv" -> "Swedish"; an unknown code stays as it is. */
@@ -41,6 +48,13 @@ export function jobState(job) {
     default:
       return "Done";
   }
+}
+
+/** One line about a recording that is not yet on the server. */
+export function uploadState({ error, isWaiting, progress }) {
+  if (error) return error;
+  if (isWaiting) return "Waiting to be sent";
+  return progress < 1 ? `Sending, ${Math.round(100 * progress)} %` : "The service looks at the recording";
 }
 
 export const hasEnded = (job) => ["succeeded", "failed", "canceled"].includes(job.status);

@@ -30,7 +30,7 @@ function remember(ids) {
 
 /**
  * A record is {id, name, job, segments, upload}: `job` as the API gave it, null while the recording
- * is on its way; `upload` {file, progress, error, stop} until then. Only ids are kept in the browser.
+ * is on its way; `upload` {file, isWaiting, progress, error, abort} until then. Only ids are kept in the browser.
  */
 class Jobs extends EventTarget {
   #records = new Map();
@@ -45,8 +45,8 @@ class Jobs extends EventTarget {
     return this.#records.get(id);
   }
 
-  addUpload(id, file, name, stop) {
-    this.#put({ id, name, job: null, segments: [], upload: { file, progress: 0, error: null, stop } });
+  addUpload(id, file, name, abort) {
+    this.#put({ id, name, job: null, segments: [], upload: { file, isWaiting: true, progress: 0, error: null, abort } });
     this.#tell(id);
   }
 

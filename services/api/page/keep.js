@@ -18,6 +18,9 @@ export async function begin(name, type) {
   };
 }
 
+/** Whether it was recorded here, and exists nowhere else. */
+export const isKept = (file) => kept.has(file);
+
 /** Forget a recording: it has arrived, or nobody wants it. */
 export async function forget(file) {
   const { id, release } = kept.get(file) ?? {};

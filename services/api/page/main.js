@@ -61,13 +61,14 @@ jobs.addEventListener("rename", ({ detail }) => {
 });
 
 async function showModel() {
-  const { data } = await getJson("v1/models");
+  const { data, max_upload_bytes: most } = await getJson("v1/models");
   const model = data.find(({ bundle }) => bundle) ?? data[0];
   $("model").textContent = model.bundle ?? model.id;
   $("model").title = "The model that makes the transcripts, and its version";
   $("model").hidden = false;
   $("demo").hidden = !model.demo;
   offer(model);
+  uploads.setLimit(most);
 }
 
 async function trySample() {

@@ -39,6 +39,10 @@ export function listen(send) {
     if (file) keep.forget(file);
   });
   addEventListener("beforeunload", (event) => session && event.preventDefault());
+  // A page that was hidden has lost its lock.
+  document.addEventListener("visibilitychange", () => {
+    if (session && !document.hidden) session.awake = keepAwake();
+  });
 }
 
 function whyNot() {

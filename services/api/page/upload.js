@@ -1,48 +1,72 @@
 /** Files on their way in: dropped, picked or recorded; a few at once, none ever lost. */
 
 import { call, upload } from "./api.js";
+import { deleteJob } from "./follow.js";
+import { size } from "./format.js";
 import { jobs } from "./jobs.js";
-import { forget, leftovers } from "./keep.js";
+import { forget, isKept, leftovers } from "./keep.js";
 import { chosenFields } from "./options.js";
-import { announce } from "./say.js";
+import { announce, showTrouble } from "./say.js";
 
 const AT_ONCE = 2;
 const UNREADABLE =
   "The browser cannot read it. It is a folder, or it was moved or changed meanwhile: choose the files anew.";
 const BROKEN = "The connection broke off while it was sent. If it does so again, the recording is too large for this service.";
+const STOPPED = "Not sent: it was canceled. The recording is still here.";
 /** With these the recording itself is refused, however often it is sent. */
 const HOPELESS = ["empty_audio", "unsupported_audio", "audio_too_long", "upload_too_large"];
 const waiting = [];
+/** The largest recording that the service takes; not known before it answers. */
+let mostBytes = Infinity;
 let running = 0;
 let count = 0;
+
+/** Nothing larger is sent. */
+export function setLimit(bytes) {
+  mostBytes = bytes;
+}
 
 /** Send recordings with the options as they are now; `select` is told the id of the first. */
 export function sendAll(files, select) {
   const fields = chosenFields();
+  announce(files.length === 1 ? `Sending ${files[0].name}` : `Sending ${files.length} recordings`);
   for (const [i, file] of [...files].entries()) {
     const id = `upload-${++count}`;
     add(id, file, file.name, fields);
     if (i === 0) select(id);
   }
-  announce(files.length === 1 ? `Sending ${files[0].name}` : `Sending ${files.length} recordings`);
 }
 
 /** Try a failed upload once more; returns its id. */
 export function sendAgain(id) {
-  const record = jobs.get(id);
-  jobs.remove(id);
-  add(id, record.upload.file, record.name, chosenFields());
+  const { upload: failed, name } = jobs.get(id);
+  add(id, failed.file, name, chosenFields());
   return id;
+}
+
+/** Stop an upload, or take it from those that wait. What was recorded here exists nowhere else: it is offered. */
+export function cancelUpload(id) {
+  const { upload: { file, abort }, name } = jobs.get(id);
+  if (isKept(file)) {
+    abort();
+    jobs.changeUpload(id, { error: STOPPED });
+  } else removeUpload(id);
+  announce(`${name}: Canceled`);
+}
+
+/** Nobody wants it any more. */
+export function removeUpload(id) {
+  const { file, abort } = jobs.get(id).upload;
+  abort();
+  jobs.remove(id);
+  forget(file);
 }
 
 /** Offer the recordings that an earlier visit could not send. */
 export async function recover() {
   for (const file of await leftovers()) {
     const id = `upload-${++count}`;
-    jobs.addUpload(id, file, file.name, () => {
-      jobs.remove(id);
-      forget(file);
-    });
+    jobs.addUpload(id, file, file.name, () => {});
     jobs.changeUpload(id, { error: "This recording was broken off before it was sent. It is kept in this browser." });
   }
 }
@@ -78,11 +102,11 @@ export function listen(select) {
 
 function add(id, file, name, fields) {
   const stop = new AbortController();
-  jobs.addUpload(id, file, name, () => {
-    stop.abort();
-    jobs.remove(id);
-    forget(file);
-  });
+  jobs.addUpload(id, file, name, () => stop.abort());
+  if (file.size > mostBytes) {
+    fail(id, `The recording is larger than ${size(mostBytes)}, the most that this service takes.`, { isHopeless: true });
+    return;
+  }
   waiting.push({ id, file, name, fields, signal: stop.signal });
   next();
 }
@@ -99,15 +123,32 @@ function next() {
 
 async function send({ id, file, name, fields, signal }) {
   if (signal.aborted) return;
+  jobs.changeUpload(id, { isWaiting: false });
   try {
     const onProgress = (progress) => jobs.changeUpload(id, { progress });
-    jobs.arrived(id, await upload(file, name, fields, { onProgress, signal }));
+    const job = await upload(file, name, fields, { onProgress, signal });
+    if (signal.aborted) return await withdraw(job);
+    jobs.arrived(id, job);
     forget(file);
   } catch (error) {
-    if (error.name === "AbortError") return;
     const message = error.status === 0 ? await whyBroken(file, error) : error.message;
-    jobs.changeUpload(id, { error: message, isHopeless: message === UNREADABLE || HOPELESS.includes(error.code) });
-    announce(`${name} could not be sent: ${message}`);
+    if (signal.aborted) return;
+    fail(id, message, { isHopeless: message === UNREADABLE || HOPELESS.includes(error.code) });
+  }
+}
+
+function fail(id, message, { isHopeless }) {
+  jobs.changeUpload(id, { error: message, isHopeless });
+  announce(`${jobs.get(id).name} could not be sent: ${message}`);
+}
+
+/** It was canceled when all of it had been sent. What cannot be deleted is listed. */
+async function withdraw(job) {
+  try {
+    await deleteJob(job.id);
+  } catch (error) {
+    jobs.setJob(job);
+    showTrouble(error.message);
   }
 }
 

@@ -3,12 +3,13 @@
 import { getJson, jobPath } from "./api.js";
 import { copy, download } from "./export.js";
 import { cancelJob, deleteJob } from "./follow.js";
-import { clock, hasEnded, jobState, languageName, roughly } from "./format.js";
+import { clock, hasEnded, jobState, languageName, roughly, uploadState } from "./format.js";
 import { jobs } from "./jobs.js";
 import { chosenOptions } from "./options.js";
 import { load, playFrom } from "./player.js";
 import { guarded } from "./say.js";
 import { clear, draw, onSeek } from "./transcript.js";
+import { cancelUpload } from "./upload.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -49,23 +50,20 @@ function showState({ job, upload }) {
   const isUnderWay = !failure && (upload || !hasEnded(job));
   $("state").hidden = job?.status === "succeeded";
   $("state").classList.toggle("bad", Boolean(failure));
-  $("state-text").textContent = failure ?? (upload ? sending(upload) : jobState(job));
+  $("state-text").textContent = failure ?? (upload ? uploadState(upload) : jobState(job));
   const bar = $("state-bar");
-  bar.hidden = !isUnderWay;
+  bar.hidden = !isUnderWay || Boolean(upload?.isWaiting);
+  $("cancel").hidden = !isUnderWay;
   // Without a value the bar shows that something goes on, and not how far.
   if (upload ? upload.progress : job?.progress) bar.value = upload ? upload.progress : job.progress;
   else bar.removeAttribute("value");
 }
-
-const sending = ({ progress }) =>
-  progress < 1 ? `Sending, ${Math.round(100 * progress)} %` : "The service looks at the recording";
 
 function showTools({ job, transcript }) {
   const isDone = job?.status === "succeeded";
   $("tools").hidden = !job || !hasEnded(job);
   $("copy").hidden = $("downloads").hidden = !isDone;
   $("copy").disabled = !transcript;
-  $("cancel").hidden = !job || hasEnded(job);
 }
 
 /** A button that goes away takes the focus with it, and the keyboard would start from the top. */
@@ -81,7 +79,7 @@ export function listen(select) {
     requestAnimationFrame(() => keepFocus($(id)));
   }));
   button("copy", (record) => copy(record.transcript.text, $("copy")));
-  button("cancel", ({ id }) => cancelJob(id));
+  button("cancel", ({ id, upload }) => (upload ? cancelUpload(id) : cancelJob(id)));
   button("retry", async ({ id }) => {
     const body = JSON.stringify(chosenOptions());
     const headers = { "Content-Type": "application/json" };

@@ -1,0 +1,182 @@
+"""Recordings on their way in: they wait their turn, can be stopped, and leave nothing behind."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from services.client.client import Client
+from tests.page.conftest import Visitor
+from tests.running_stack import RunningStack
+from tests.tiny_model import SENTENCE
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.browser
+Speech = Callable[..., Path]
+
+MIB = 1024**2
+
+
+@pytest.fixture
+def slow_page(visitor: Visitor, stack: RunningStack) -> Page:
+    """The page behind a line that takes 1 MiB/s."""
+    opened = visitor.open(stack.url)
+    opened.wait_for_selector("#model:not([hidden])")
+    line = visitor.context.new_cdp_session(opened)
+    line.send("Network.enable")
+    rates = {"downloadThroughput": -1, "uploadThroughput": MIB}
+    line.send("Network.emulateNetworkConditions", {"offline": False, "latency": 0, **rates})
+    return opened
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> list[str]:
+    """Three files that take a minute each on that line."""
+    paths = [tmp_path / f"{name}.wav" for name in ("one", "two", "three")]
+    for path in paths:
+        path.write_bytes(bytes(60 * MIB))
+    return [str(path) for path in paths]
+
+
+def stored_bytes(stack: RunningStack) -> int:
+    """What the service keeps of recordings, half ones too."""
+    folder = stack.data_dir / "audio"
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def n_jobs(stack: RunningStack) -> int:
+    with Client(stack.url) as client:
+        return len(list(client.jobs()))
+
+
+def test_what_waits_its_turn_says_so(slow_page: Page, large: list[str]) -> None:
+    slow_page.set_input_files("#files", large)
+    about = slow_page.locator(".about")
+    expect(about).to_have_text(["Waiting to be sent", *2 * [re.compile("Sending, [1-9]")]])
+    expect(slow_page.locator(".job >> nth=0").locator("progress")).to_have_count(0)
+    slow_page.click(".job >> nth=0")
+    expect(slow_page.locator("#state-text")).to_have_text("Waiting to be sent")
+    expect(slow_page.locator("#state-bar")).to_be_hidden()
+
+
+def test_uploads_can_be_stopped_and_taken_off_and_nothing_stays(
+    slow_page: Page, stack: RunningStack, large: list[str]
+) -> None:
+    before, jobs = stored_bytes(stack), n_jobs(stack)
+    slow_page.set_input_files("#files", large)
+    expect(slow_page.locator(".job >> nth=2")).to_contain_text(re.compile("Sending, [2-9]"))
+    assert slow_page.locator(".job .row button").all_inner_texts() == 3 * ["Cancel"]
+    wait_until(lambda: stored_bytes(stack) > before, timeout_s=30, what="the first bytes")
+    # The one that waits, then the one that is looked at.
+    slow_page.click(".job >> nth=0 >> text=Cancel")
+    expect(slow_page.locator(".job")).to_have_count(2)
+    slow_page.click("#cancel")
+    expect(slow_page.locator(".job")).to_have_count(1)
+    expect(slow_page.locator("#announcer")).to_have_text("one.wav: Canceled")
+    expect(slow_page.locator("#transcript")).to_be_focused()
+    slow_page.click(".job >> text=Cancel")
+    expect(slow_page.locator("#no-jobs")).to_be_visible()
+    wait_until(lambda: stored_bytes(stack) == before, timeout_s=30, what="an empty store")
+    assert n_jobs(stack) == jobs
+
+
+def test_after_the_wrong_ones_are_stopped_the_right_one_is_sent(
+    slow_page: Page, speech: Speech, large: list[str]
+) -> None:
+    slow_page.set_input_files("#files", [*large, str(speech("hej"))])
+    expect(slow_page.locator(".job >> nth=3")).to_contain_text(re.compile("Sending, [1-9]"))
+    for _ in large:
+        slow_page.click(".job >> nth=-1 >> text=Cancel")
+    expect(slow_page.locator(".job")).to_have_count(1)
+    slow_page.click(".job")
+    expect(slow_page.locator("#segments")).to_contain_text(SENTENCE)
+
+
+def test_what_is_stopped_when_all_of_it_was_sent_becomes_no_job(
+    page: Page, stack: RunningStack, speech: Speech
+) -> None:
+    jobs = n_jobs(stack)
+    api = stack.children()["services.api"]
+    api.suspend()
+    try:
+        page.set_input_files("#files", str(speech("hej")))
+        expect(page.locator("#state-text")).to_have_text("The service looks at the recording")
+        page.click("#cancel")
+        expect(page.locator("#no-jobs")).to_be_visible()
+    finally:
+        with page.expect_request_finished(lambda request: request.method == "DELETE"):
+            api.resume()
+    expect(page.locator("#no-jobs")).to_be_visible()
+    assert n_jobs(stack) == jobs
+
+
+def test_a_recording_whose_upload_is_stopped_is_still_offered(slow_page: Page) -> None:
+    held: list[Route] = []
+    slow_page.route("**/v1/jobs", lambda route: held.append(route))
+    slow_page.click("#record")
+    expect(slow_page.locator("#record-clock")).to_have_text("0:02")
+    slow_page.click("#record-stop")
+    slow_page.click("#cancel")
+    expect(slow_page.locator(".about.bad")).to_contain_text("canceled")
+    expect(slow_page.locator(".job .row button")).to_have_text(["Send again", "Save", "Remove"])
+    slow_page.unroute("**/v1/jobs")
+    slow_page.click("text=Send again")
+    expect(slow_page.locator("#segments")).to_contain_text(SENTENCE)
+
+
+def test_the_keyboard_stays_in_the_list_when_its_button_goes_away(
+    page: Page, speech: Speech
+) -> None:
+    page.route("**/v1/jobs", lambda route: route.abort())
+    page.set_input_files("#files", [str(speech(word)) for word in ("ett", "två", "tre")])
+    expect(page.locator(".about.bad")).to_have_count(3)
+    of = page.locator(".job")
+    name = of.nth(1).locator(".name").inner_text()
+    of.nth(1).get_by_text("Send again").press("Enter")
+    expect(of.nth(1)).to_contain_text(name)
+    expect(of.nth(1).locator("> button")).to_be_focused()
+    expect(page.locator(".about.bad")).to_have_count(3)
+    page.keyboard.press("Tab")
+    expect(of.nth(1).get_by_text("Send again")).to_be_focused()
+    of.nth(2).get_by_text("Remove").press("Enter")
+    expect(of).to_have_count(2)
+    expect(of.nth(1).locator("> button")).to_be_focused()
+    of.nth(0).get_by_text("Remove").press("Enter")
+    expect(of).to_have_count(1)
+    expect(of.nth(0).locator("> button")).to_be_focused()
+    of.nth(0).get_by_text("Remove").press("Enter")
+    expect(page.locator("#transcript")).to_be_focused()
+
+
+def test_the_keyboard_stays_on_an_upload_that_becomes_a_job(page: Page, speech: Speech) -> None:
+    held: list[Route] = []
+    page.route("**/v1/jobs", lambda route: held.append(route))
+    page.set_input_files("#files", [str(speech(word)) for word in ("ett", "två")])
+    while len(held) < 2:
+        page.wait_for_timeout(50)
+    last = page.locator(".job >> nth=1")
+    last.get_by_text("Cancel").focus()
+    name = last.locator(".name").inner_text()
+    next(
+        route for route in held if name.encode() in (route.request.post_data_buffer or b"")
+    ).continue_()
+    expect(page.locator(".job .row button")).to_have_count(1)
+    item = page.locator(".job", has_text=name).locator("> button")
+    expect(item).to_be_focused()
+    item.press("Enter")
+    expect(page.locator("#viewer-title")).to_have_text(name)
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+
+
+def test_what_is_larger_than_the_service_takes_is_not_sent(page: Page, tmp_path: Path) -> None:
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(f"{request.method} {request.url}"))
+    with (tmp_path / "film.wav").open("wb") as film:
+        film.truncate(2 * 1024**3 + 1)
+    page.set_input_files("#files", str(tmp_path / "film.wav"))
+    expect(page.locator(".about.bad")).to_contain_text("larger than 2 GiB")
+    expect(page.locator("#announcer")).to_contain_text("film.wav could not be sent")
+    expect(page.locator(".job .row button")).to_have_text(["Save", "Remove"])
+    assert not [request for request in sent if request.startswith("POST")]
