@@ -84,13 +84,14 @@ def test_a_job_that_was_left_running_is_found_again(
     assert len(list(client.jobs(batch="left"))) == 2
 
 
-def test_a_folder_that_cannot_be_written_is_a_failure(
-    run: Callable[..., Result], calls: Path, tmp_path: Path
+def test_a_folder_that_cannot_be_written_ends_a_run_before_anything_is_sent(
+    run: Callable[..., Result], calls: Path, client: Client, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    result = run("transcribe", calls / "a.wav", "--out", tmp_path / "file" / "out")
+    result = run("transcribe", calls, "--out", tmp_path / "file" / "out", "--batch", "nowhere")
     assert result.exit_code == 1
-    assert "Cannot write" in result.stderr
+    assert "Cannot write to" in str(result.exception)
+    assert list(client.jobs(batch="nowhere")) == []
 
 
 def test_names_that_are_not_utf8_are_transcribed(
