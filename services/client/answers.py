@@ -121,3 +121,10 @@ class SegmentsAnswer(Answer):
     """Newly finished segments of one window."""
 
     segments: tuple[SegmentAnswer, ...] = ()
+
+
+class ReadyAnswer(Answer):
+    """Whether jobs would be taken."""
+
+    checks: Mapping[str, str]
+    """The state of each part: `ok`, or the code of what is wrong."""

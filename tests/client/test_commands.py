@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from services.client import transcription_run, verbs
 from services.client.client import Client, JobRequest
 from services.contract.errors import SttError
+from tests.client.scripted_api import reply, scripted
 from tests.running_stack import RunningStack
 from tests.tiny_model import SENTENCE
 from tests.waiting import wait_until
@@ -233,6 +234,16 @@ def test_doctor_reads_the_address_as_the_other_commands_do(
     result = run(*words)
     assert "fail API" in result.stdout and "is not an address" in result.stdout
     assert "GiB free" in result.stdout
+
+
+def test_doctor_does_not_take_another_server_for_the_api(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with scripted([reply(200, "<html>Welcome</html>")]) as (url, _):
+        monkeypatch.setenv("STT_BASE_URL", url)
+        result = run("doctor", "--data-dir", tmp_path, "--model", tmp_path / "none")
+    assert "fail API" in result.stdout
+    assert "is this the address of a whisper-sv API?" in result.stdout
 
 
 def test_doctor_says_what_is_wrong_with_redis(
