@@ -263,6 +263,12 @@ def test_doctor_says_what_is_wrong_with_redis(
         finally:
             client.config_set("appendonly", "yes")
             client.config_set("maxmemory-policy", "noeviction")
+            # Until its first file is whole it does not end when the tests do.
+            wait_until(
+                lambda: not client.info("persistence")["aof_rewrite_in_progress"],
+                timeout_s=30,
+                what="the append-only file",
+            )
     assert result.exit_code == 1
     for told in ("set `appendonly yes`", "noeviction", "fail Model"):
         assert told in result.stdout
