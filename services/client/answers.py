@@ -5,17 +5,32 @@ A client must outlive its server's next version, so these models are looser than
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.contract.errors import ServiceError
 from services.contract.schema import ErrorInfo, JobStatus, Seconds
+
+WRONG_ADDRESS = "is this the address of a whisper-sv API?"
 
 
 class Answer(BaseModel):
     """Base of all answers."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    @classmethod
+    def read(cls, content: bytes | str, url: object) -> Self:
+        """Return what was answered at an address.
+
+        Raises:
+            ServiceError: that is no answer of this API, but a proxy's or another server's.
+        """
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            raise ServiceError(f"{url} answers something else; {WRONG_ADDRESS}") from error
 
 
 class RecordingAnswer(Answer):
@@ -106,3 +121,10 @@ class SegmentsAnswer(Answer):
     """Newly finished segments of one window."""
 
     segments: tuple[SegmentAnswer, ...] = ()
+
+
+class ReadyAnswer(Answer):
+    """Whether jobs would be taken."""
+
+    checks: Mapping[str, str]
+    """The state of each part: `ok`, or the code of what is wrong."""

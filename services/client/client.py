@@ -124,11 +124,12 @@ class Client:
             answer = self._connection.send(
                 lambda: self._upload("/v1/jobs", (shown(name), file), fields, headers)
             )
-        return JobAnswer.model_validate_json(answer.content)
+        return JobAnswer.read(answer.content, answer.url)
 
     def job(self, job_id: str) -> JobAnswer:
         """Return the job as it is now."""
-        return JobAnswer.model_validate_json(self._call("GET", _job_path(job_id)).content)
+        answer = self._call("GET", _job_path(job_id))
+        return JobAnswer.read(answer.content, answer.url)
 
     def events(self, job_id: str) -> Iterator[JobEvent]:
         """Yield what happens to a job until it has ended, over broken connections too."""
@@ -148,13 +149,13 @@ class Client:
     def cancel(self, job_id: str) -> JobAnswer:
         """Stop a job that has not ended."""
         answer = self._call("POST", _job_path(job_id, "cancel"))
-        return JobAnswer.model_validate_json(answer.content)
+        return JobAnswer.read(answer.content, answer.url)
 
     def retry(self, job_id: str, request: JobRequest | None = None) -> JobAnswer:
         """Run the same recording again as a new job, with other options if given."""
         body = (request or JobRequest()).fields()
         answer = self._call("POST", _job_path(job_id, "retry"), json=body)
-        return JobAnswer.model_validate_json(answer.content)
+        return JobAnswer.read(answer.content, answer.url)
 
     def delete(self, job_id: str) -> None:
         """Remove a job with its recording and its transcript."""
@@ -169,7 +170,7 @@ class Client:
         query |= {"batch": batch} if batch else {}
         while True:
             answer = self._call("GET", "/v1/jobs", params=query)
-            page = JobPageAnswer.model_validate_json(answer.content)
+            page = JobPageAnswer.read(answer.content, answer.url)
             yield from page.data
             if page.next_cursor is None:
                 return
@@ -177,13 +178,13 @@ class Client:
 
     def batch(self, name: str) -> BatchAnswer:
         """Return the counts and progress of a batch."""
-        return BatchAnswer.model_validate_json(
-            self._call("GET", f"/v1/batches/{quote(name, safe='')}").content
-        )
+        answer = self._call("GET", f"/v1/batches/{quote(name, safe='')}")
+        return BatchAnswer.read(answer.content, answer.url)
 
     def models(self) -> tuple[ModelAnswer, ...]:
         """Return the models that the API serves."""
-        return ModelListAnswer.model_validate_json(self._call("GET", "/v1/models").content).data
+        answer = self._call("GET", "/v1/models")
+        return ModelListAnswer.read(answer.content, answer.url).data
 
     def _call(self, method: str, path: str, **details: Any) -> httpx.Response:
         http = self._connection.http

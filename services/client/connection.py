@@ -80,7 +80,7 @@ class Connection:
         while True:
             try:
                 response = self.http.send(build())
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 if not (self.was_reached and patience.pause()):
                     raise self.unreachable(error) from error
                 continue
@@ -90,7 +90,7 @@ class Connection:
             if not (is_temporary(response) and patience.pause(asked_pause_s(response))):
                 raise error_answers.from_response(response)
 
-    def unreachable(self, error: httpx.TransportError) -> SttError:
+    def unreachable(self, error: httpx.RequestError) -> SttError:
         """Say that nobody answers, and what to do."""
         reason = str(error) or type(error).__name__
         return ServiceError(

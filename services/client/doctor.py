@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from services.client import data_folder, embedded_redis
+from services.client.answers import ReadyAnswer
 from services.client.connection import address
 from services.client.findings import Finding, Verdict, bad, good, warning
 from services.client.machine_checks import check_codecs, check_model, check_store
@@ -67,12 +68,13 @@ def _api(given: str) -> Finding:
     try:
         base_url = address(given)
         answer = httpx.get(f"{base_url}/readyz", timeout=5.0, trust_env=False)
+        if answer.is_success:
+            ReadyAnswer.read(answer.content, answer.url)
+            return good("API", f"{base_url} is ready")
     except SttError as error:
         return bad("API", error.message, "correct STT_BASE_URL")
-    except httpx.TransportError:
+    except httpx.RequestError:
         return warning("API", f"nothing answers at {base_url}", "`whisper-sv up`, or STT_BASE_URL")
-    if answer.is_success:
-        return good("API", f"{base_url} is ready")
     return bad("API", f"{base_url}/readyz answers {answer.status_code}: {answer.text.strip()}")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import httpx
 
+from services.client.answers import WRONG_ADDRESS
 from services.contract.errors import (
     BusyError,
     InvalidApiKeyError,
@@ -11,6 +12,7 @@ from services.contract.errors import (
     ServiceError,
     SttError,
     TranscriptionError,
+    UploadTooLargeError,
 )
 from services.contract.schema import ErrorInfo
 
@@ -58,8 +60,10 @@ def _from_status(response: httpx.Response) -> SttError:
         return InvalidApiKeyError(f"{told}; give a key in STT_API_KEY")
     if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
         return BusyError(told, retry_after_s=retry_after_s(response))
+    if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+        return UploadTooLargeError(f"{told}; a proxy before the API lets no file so large through")
     if response.status_code < 500:
-        return RequestError(f"{told}; is this the address of a whisper-sv API?")
+        return ServiceError(f"{told}; {WRONG_ADDRESS}")
     return ServiceError(told)
 
 

@@ -45,7 +45,7 @@ def follow(connection: Connection, job_id: str) -> Iterator[JobEvent]:
                     for message in EventSource(response).iter_sse():
                         last_id = message.id or last_id
                         patience = Patience(connection.patience_s)
-                        if (event := _parse(message)) is not None:
+                        if (event := _parse(message, response.url)) is not None:
                             yield event
                         if message.event == "done":
                             return
@@ -56,7 +56,7 @@ def follow(connection: Connection, job_id: str) -> Iterator[JobEvent]:
             )
         except SSEError as error:  # A kind of TransportError, but a lasting one.
             raise ServiceError(f"{connection.base_url} does not send events: {error}") from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             failure = connection.unreachable(error)
             if not connection.was_reached:
                 raise failure from error
@@ -72,11 +72,11 @@ def _refusal_pause_s(response: httpx.Response) -> float:
     return asked_pause_s(response)
 
 
-def _parse(message: ServerSentEvent) -> JobEvent | None:
+def _parse(message: ServerSentEvent, url: httpx.URL) -> JobEvent | None:
     """Read one event; None for a kind that this client does not know."""
     if message.event == "job":
-        return JobEvent("job", job=JobAnswer.model_validate_json(message.data))
+        return JobEvent("job", job=JobAnswer.read(message.data, url))
     if message.event == "segments":
-        answer = SegmentsAnswer.model_validate_json(message.data)
+        answer = SegmentsAnswer.read(message.data, url)
         return JobEvent("segments", segments=answer.segments)
     return JobEvent("done") if message.event == "done" else None

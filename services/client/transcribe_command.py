@@ -10,7 +10,7 @@ from services.client.client import JobRequest
 from services.client.job_commands import Url, configured_client
 from services.client.progress_view import make_view
 from services.client.recordings import find, outputs, parse_formats
-from services.client.transcription_run import Run, Targets, summary
+from services.client.transcription_run import Run, Targets, make_folder, summary
 
 #: A batch over night should outlast a restart of the service.
 PATIENCE_S = 300.0
@@ -57,6 +57,8 @@ def transcribe(
         if to_print
         else outputs(recordings, forms, out)
     )
+    if out is not None:
+        make_folder(out)
     _run(targets, request, concurrency, force, url)
 
 

@@ -4,6 +4,7 @@ A run that was broken off is picked up by the same command: finished files are s
 that still runs is found again by its idempotency key.
 """
 
+import errno
 import hashlib
 import json
 import logging
@@ -51,6 +52,8 @@ GENERAL = (
     UnsupportedTaskError,
     PromptTooLongError,
 )
+#: Why no file at all can be written: the disk is full, or not to be written to.
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 Waiting = queue.SimpleQueue[Recording]
 
 
@@ -64,6 +67,9 @@ class Failure:
     @property
     def is_general(self) -> bool:
         """Whether every other recording would fail in the same way."""
+        cause = self.error.__cause__
+        if isinstance(cause, OSError) and cause.errno in NO_ROOM:
+            return True
         return isinstance(self.error, GENERAL) and not isinstance(self.error, InternalError)
 
 
@@ -217,6 +223,19 @@ def deliver(text: str, target: Path | None) -> None:
         # What is still buffered has nowhere to go; the interpreter would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise InvalidRequestError(f"Cannot print the transcript: {error.strerror}") from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for transcripts, before any are made in vain.
+
+    Raises:
+        InvalidRequestError: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InvalidRequestError(f"Cannot write to {folder}: {error.strerror}") from error
 
 
 def write_whole(target: Path, text: str) -> None:

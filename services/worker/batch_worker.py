@@ -243,8 +243,9 @@ class BatchWorker(SimpleWorker):
             self.perform_job(run.job, run.queue, run.execution)
             if self._alone == run.job.id:
                 self._sweeper.clear_alone(run.job.id)
-        except BaseException:
-            logger.exception("outcome not stored, the job is left to its lease")
+        except BaseException as error:
+            is_outage = isinstance(error, RedisError | QueueUnavailableError)
+            logger.error("outcome not stored, left to its lease: %s", error, exc_info=not is_outage)
         finally:
             self._forget(run)
 

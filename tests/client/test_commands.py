@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from services.client import transcription_run, verbs
 from services.client.client import Client, JobRequest
 from services.contract.errors import SttError
+from tests.client.scripted_api import reply, scripted
 from tests.running_stack import RunningStack
 from tests.tiny_model import SENTENCE
 from tests.waiting import wait_until
@@ -84,13 +85,14 @@ def test_a_job_that_was_left_running_is_found_again(
     assert len(list(client.jobs(batch="left"))) == 2
 
 
-def test_a_folder_that_cannot_be_written_is_a_failure(
-    run: Callable[..., Result], calls: Path, tmp_path: Path
+def test_a_folder_that_cannot_be_written_ends_a_run_before_anything_is_sent(
+    run: Callable[..., Result], calls: Path, client: Client, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    result = run("transcribe", calls / "a.wav", "--out", tmp_path / "file" / "out")
+    result = run("transcribe", calls, "--out", tmp_path / "file" / "out", "--batch", "nowhere")
     assert result.exit_code == 1
-    assert "Cannot write" in result.stderr
+    assert "Cannot write to" in str(result.exception)
+    assert list(client.jobs(batch="nowhere")) == []
 
 
 def test_names_that_are_not_utf8_are_transcribed(
@@ -234,6 +236,16 @@ def test_doctor_reads_the_address_as_the_other_commands_do(
     assert "GiB free" in result.stdout
 
 
+def test_doctor_does_not_take_another_server_for_the_api(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with scripted([reply(200, "<html>Welcome</html>")]) as (url, _):
+        monkeypatch.setenv("STT_BASE_URL", url)
+        result = run("doctor", "--data-dir", tmp_path, "--model", tmp_path / "none")
+    assert "fail API" in result.stdout
+    assert "is this the address of a whisper-sv API?" in result.stdout
+
+
 def test_doctor_says_what_is_wrong_with_redis(
     run: Callable[..., Result],
     redis_url: str,
@@ -251,6 +263,12 @@ def test_doctor_says_what_is_wrong_with_redis(
         finally:
             client.config_set("appendonly", "yes")
             client.config_set("maxmemory-policy", "noeviction")
+            # Until its first file is whole it does not end when the tests do.
+            wait_until(
+                lambda: not client.info("persistence")["aof_rewrite_in_progress"],
+                timeout_s=30,
+                what="the append-only file",
+            )
     assert result.exit_code == 1
     for told in ("set `appendonly yes`", "noeviction", "fail Model"):
         assert told in result.stdout

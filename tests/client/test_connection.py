@@ -112,6 +112,27 @@ def test_something_else_than_events_is_an_error() -> None:
             list(client.events("j1"))
 
 
+@pytest.mark.parametrize("body", ["<html>", "", "[]", '{"data": 5}', '{"id": "j1"}'])
+def test_a_success_of_another_server_is_said_so(body: str) -> None:
+    with scripted([reply(200, body)] * 3) as (url, _), Client(url) as client:
+        for ask in (lambda: client.job("j1"), lambda: list(client.jobs()), client.models):
+            with pytest.raises(ServiceError, match="is this the address of a whisper-sv API"):
+                ask()
+
+
+def test_an_event_of_another_server_is_said_so() -> None:
+    with scripted([stream(event("job", "{}", "1"))]) as (url, _), Client(url) as client:
+        with pytest.raises(ServiceError, match="is this the address of a whisper-sv API"):
+            list(client.events("j1"))
+
+
+def test_an_answer_that_cannot_be_unpacked_is_none() -> None:
+    broken = reply(200, "plain", content_encoding="gzip")
+    with scripted([broken]) as (url, _), Client(url) as client:
+        with pytest.raises(ServiceError, match="No answer"):
+            client.job("j1")
+
+
 @pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/"])
 def test_the_address_that_sdks_want_is_understood(end: str) -> None:
     with scripted([reply(200, job())]) as (url, requests), Client(url + end) as client:

@@ -14,6 +14,7 @@ from services.contract.errors import (
     StoreFullError,
     SttError,
     UnsupportedAudioError,
+    UploadTooLargeError,
 )
 
 REQUEST = httpx.Request("GET", "http://stt.example/v1/jobs")
@@ -52,7 +53,14 @@ def test_an_unknown_code_gives_the_nearest_branch(status: int, kind: type[SttErr
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(401, InvalidApiKeyError), (404, RequestError), (429, BusyError), (502, ServiceError)],
+    [
+        (302, ServiceError),
+        (401, InvalidApiKeyError),
+        (404, ServiceError),
+        (413, UploadTooLargeError),
+        (429, BusyError),
+        (502, ServiceError),
+    ],
 )
 @pytest.mark.parametrize("body", ["<html>nginx</html>", "[]", '{"detail": "x"}', '{"error": "x"}'])
 def test_an_answer_of_another_server_is_explained(

@@ -1,5 +1,6 @@
 """One run over recordings against an API that says what a test wrote down."""
 
+import errno
 import io
 import json
 import os
@@ -69,3 +70,16 @@ def test_a_recording_that_changes_while_it_is_transcribed(tmp_path: Path, is_gon
     assert (tmp_path / "a.txt").exists() is is_gone
     told = [failure.error.message for failure in outcome.failures]
     assert told == ([] if is_gone else ["It changed while it was transcribed; start the run again"])
+
+
+def test_a_full_disk_stops_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every other transcript would be made, and fail, in the same way."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.mkstemp", full)
+    outcome, _ = run(tmp_path, [reply(202, job("queued")), *FINISHED])
+    assert outcome.stopped_by is not None
+    assert "No space left on device" in outcome.stopped_by.message
+    assert (outcome.failures, outcome.n_left) == ([], 1)

@@ -38,6 +38,19 @@ def test_a_full_redis_is_sat_out(stack: Stack, recording: Cut) -> None:
     assert stack.logs().count("could not renew leases") == 1, "one line is enough"
 
 
+def test_a_job_that_ends_while_redis_is_full_is_one_line(stack: Stack, recording: Cut) -> None:
+    """Its transcript is stored, what RQ notes is refused."""
+    stack.start_worker(seconds_per_call=3, STT_LEASE_S="3")
+    job = stack.send(recording(5))
+    stack.wait_for([job], JobStatus.PROCESSING, timeout_s=90)
+    stack.redis.config_set("maxmemory", 1)
+    wait_until(lambda: "outcome not stored" in stack.logs(), timeout_s=60, what="a job that ends")
+    stack.redis.config_set("maxmemory", 0)
+    stack.wait_for([job], JobStatus.SUCCEEDED, timeout_s=60)
+    assert "Traceback" not in stack.logs()
+    assert blameless(stack, [job])
+
+
 def test_a_worker_stops_well_while_redis_is_full(stack: Stack, recording: Cut) -> None:
     worker = stack.start_worker(seconds_per_call=0.3)
     jobs = [stack.send(recording(60)) for _ in range(2)]
