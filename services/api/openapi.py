@@ -106,7 +106,7 @@ def audio() -> Details:
             200: {"description": "The recording.", "content": content},
             206: {"description": "A part of it.", "content": content},
             416: {"description": "The range lies outside the recording."},
-            **_errors(401, 404, 410),
+            **_errors(401, 404, 410, 503),
         },
     }
 

@@ -22,6 +22,7 @@ from services.contract.errors import (
     AudioStoreError,
     EmptyAudioError,
     InternalError,
+    SttError,
     UnsupportedAudioError,
 )
 from services.contract.schema import Seconds
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 #: At most so many at once: enough to keep two slow looks from holding up the rest.
 N_PROCESSES = 3
+#: What a process says between a request and its answer, see probe_process.py.
+READING, LOOKING = "reading", "looking"
 COMMAND = (sys.executable, "-m", "services.api.probe_process")
 
 
@@ -56,7 +59,7 @@ class Probe:
         Raises:
             UnsupportedAudioError: it is not audio, or looking at it took too long.
             EmptyAudioError: it has no samples.
-            AudioStoreError: it cannot be read at present.
+            AudioStoreError: it cannot be read at present, or not in time.
         """
         request = {"store": self._store_url, "key": key, "n_bytes": n_bytes}
         answer = await anyio.to_thread.run_sync(self._ask, request, limiter=self._limiter)
@@ -114,10 +117,7 @@ class _ProbeProcess:
             line = self._exchange(json.dumps(request).encode() + b"\n", timeout_s)
         except TimeoutError as error:
             self.kill()
-            raise UnsupportedAudioError(
-                f"Looking at the file took longer than {timeout_s:g} s; it may be damaged.",
-                param="file",
-            ) from error
+            raise too_slow(timeout_s, is_reading=READING in error.args) from error
         except OSError as error:
             self.kill()
             raise InternalError("The process that looks at uploads could not be used.") from error
@@ -134,16 +134,16 @@ class _ProbeProcess:
         stdin.write(line)
         stdin.flush()
         deadline = time.monotonic() + timeout_s
-        answer = b""
-        while not answer.endswith(b"\n"):
+        said = b""
+        while not said.endswith(b"\n") or said.decode().strip() in (READING, LOOKING):
             ready, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
             if not ready:
-                raise TimeoutError
+                raise TimeoutError(said.decode().strip())
             part = stdout.read1()  # type: ignore[attr-defined]
             if not part:
                 return b""
-            answer += part
-        return answer
+            said = (said + part).splitlines(keepends=True)[-1]
+        return said
 
     def kill(self) -> None:
         self._process.kill()
@@ -152,3 +152,14 @@ class _ProbeProcess:
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+
+
+def too_slow(timeout_s: float, *, is_reading: bool) -> SttError:
+    """Say whose fault it is that a look took too long: the store's, or the file's."""
+    if is_reading:
+        return AudioStoreError(
+            f"The audio store did not give the recording within {timeout_s:g} s; try again later."
+        )
+    return UnsupportedAudioError(
+        f"Looking at the file took longer than {timeout_s:g} s; it may be damaged.", param="file"
+    )

@@ -2,23 +2,27 @@
 
 A hostile file can hang or crash a decoder, so this never runs inside the API process: it reads one
 JSON request per line ({store, key, n_bytes}), answers one JSON line, and may be killed at any time.
+Before that it says by a line each when it begins and ceases to wait for a bucket, so that nobody
+blames the slowness of a bucket on a file.
 """
 
 import json
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import av
 from av.error import FFmpegError
 
+from services.api.probe import LOOKING, READING
 from services.contract.audio_formats import OPEN_OPTIONS, longest_gap_s
 from services.contract.audio_store import AudioStore
 from services.contract.errors import EmptyAudioError, SttError, UnsupportedAudioError
 from services.contract.schema import Seconds
 
+Result = TypeVar("Result")
 MEMORY_BYTES = 4 * 1024**3
 # Up to this size every packet is counted, so that no header is believed; a larger file is only
 # counted when it has no duration in its header, since it would have to be read as a whole.
@@ -78,10 +82,19 @@ def _opened(store: AudioStore, key: str) -> Iterator[Any]:
             yield container
         return
     with (
-        store.open(key) as file,
+        _waited(store.open, key, _waited) as file,
         av.open(file, metadata_errors="replace", options=OPEN_OPTIONS) as container,
     ):
         yield container
+
+
+def _waited(step: Callable[..., Result], *args: object) -> Result:
+    """Call a step that waits for a bucket, and say so."""
+    print(READING, flush=True)
+    try:
+        return step(*args)
+    finally:
+        print(LOOKING, flush=True)
 
 
 def _require_decodable(container: Any, stream: Any) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from fastapi.responses import Response, StreamingResponse
 
@@ -25,6 +26,7 @@ def recording_response(
 
     Raises:
         AudioExpiredError: the recording is no longer kept.
+        AudioStoreError: it cannot be read at present.
     """
     size = store.size(audio.key)
     headers = {
@@ -44,7 +46,7 @@ def recording_response(
     if is_part:
         headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
     return StreamingResponse(
-        blocks(store, audio.key, wanted) if wants_bytes else iter(()),
+        begun(blocks(store, audio.key, wanted)) if wants_bytes else iter(()),
         status_code=206 if is_part else 200,
         media_type=audio.content_type,
         headers=headers,
@@ -73,6 +75,11 @@ def _range_of(asked: str | None) -> re.Match[str] | None:
     if match and match["first"] and match["last"] and int(match["first"]) > int(match["last"]):
         return None
     return match
+
+
+def begun(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Fetch the first part at once: a store that fails then can still be told as an error."""
+    return chain([next(parts, b"")], parts)
 
 
 def blocks(store: AudioStore, key: str, wanted: range) -> Iterator[bytes]:

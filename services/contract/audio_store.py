@@ -31,6 +31,8 @@ from services.contract.recording_files import (
 )
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+#: What a reader of a bucket fetches ahead, and holds up to three times; s3fs's own is 50 MB.
+READ_BYTES = 4 * 1024 * 1024
 PROBE = b"whisper-sv can write here\n"
 
 
@@ -147,7 +149,7 @@ class AudioStore:
             if "memory" in self._protocols():
                 # All readers of fsspec's memory files share one position.
                 return BytesIO(self._fs.cat_file(path))
-            file = self._fs.open(path, "rb")
+            file = self._fs.open(path, "rb", block_size=READ_BYTES)
         return file if self._is_local else cast(BinaryIO, RemoteReader(file, attempt))
 
     def local_path(self, key: str) -> Path | None:

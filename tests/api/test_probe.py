@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from services.api import probe_process
 from services.api.probe import N_PROCESSES, Probe
 from services.api.wav_header import wav_duration
 from services.contract.audio_store import AudioStore
@@ -85,6 +86,18 @@ def test_a_bucket_that_fails_is_not_blamed_on_the_file(store: AudioStore) -> Non
         pytest.raises(AudioStoreError, match="cannot be used"),
     ):
         look(probe, "a", 1)
+
+
+def test_a_bucket_that_is_slow_is_not_blamed_on_the_file(
+    store: AudioStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    probe_process._waited(str)
+    reading, looking = capfd.readouterr().out.splitlines()
+    for said, kind in ((reading, AudioStoreError), (looking, UnsupportedAudioError)):
+        program = f"import sys, time; sys.stdin.readline(); print({said!r}, flush=True)"
+        command = (sys.executable, "-c", f"{program}; time.sleep(60)")
+        with running(Probe(store.url, 1, command)) as probe, pytest.raises(kind, match="1 s"):
+            look(probe, "a", 1)
 
 
 @pytest.mark.parametrize(("command", "words"), [(HANG, "longer than 0.3 s"), (CRASH, "crashes")])

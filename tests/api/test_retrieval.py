@@ -6,7 +6,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from services.contract.errors import AudioStoreError
 from tests.api.recordings import wav
+from tests.api.running_api import RunningApi
 from tests.api.scripted_worker import ScriptedWorker
 from tests.api.test_jobs import create, ended, events_of
 
@@ -31,6 +33,20 @@ def test_ranges_of_the_recording_are_served(client: httpx.Client) -> None:
         assert answer.headers["content-range"] == f"bytes 0-{len(body) - 1}/{len(body)}"
         assert answer.content == body
     assert client.get(here, headers={"range": "bytes=-"}).status_code == 200
+
+
+@pytest.mark.parametrize("asked", [{}, {"range": "bytes=100-199"}])
+def test_a_store_that_fails_before_the_first_byte_is_an_error(
+    api: RunningApi, client: httpx.Client, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise AudioStoreError("away")
+
+    here = create(client).json()["links"]["audio"]
+    monkeypatch.setattr(api.app.state.service.store, "open", broken)
+    answer = client.get(here, headers=asked)
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "audio_store_unavailable"
 
 
 def test_a_hostile_content_type_is_not_served(client: httpx.Client) -> None:

@@ -99,6 +99,26 @@ def test_large_recording_in_many_writes(audio: AudioStore) -> None:
         assert recording.read() == block
 
 
+def test_reader_of_a_bucket_does_not_fetch_a_recording_at_once(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import s3fs
+
+    audio, sizes = AudioStore(s3_url), []
+    key = put(audio, bytes(12 * MIB))
+    fetched = s3fs.S3File._fetch_range
+
+    def fetch(file: object, start: int, end: int) -> bytes:
+        sizes.append(end - start)
+        return bytes(fetched(file, start, end))
+
+    monkeypatch.setattr(s3fs.S3File, "_fetch_range", fetch)
+    with audio.open(key) as file:
+        while file.read(32 * 1024):
+            pass
+    assert sum(sizes) == 12 * MIB and max(sizes) < 5 * MIB
+
+
 def test_recording_that_goes_while_it_is_read_has_expired(s3_url: str) -> None:
     audio = AudioStore(s3_url)
     key = put(audio, b"abc")
