@@ -135,6 +135,9 @@ def test_a_bucket_that_fails_while_it_is_read_is_sat_out(
     failures = [OSError(121, "We encountered an internal error.")]
 
     class Failing(io.FileIO):
+        def __init__(self, path: str, mode: str, block_size: int) -> None:
+            super().__init__(path, mode)
+
         def read(self, n_bytes: int | None = -1) -> bytes:
             if failures:
                 raise failures.pop()
