@@ -33,6 +33,9 @@ from services.contract.recording_files import (
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 #: What a reader of a bucket fetches ahead, and holds up to three times; s3fs's own is 50 MB.
 READ_BYTES = 4 * 1024 * 1024
+#: How long one try at a bucket may take, in seconds, instead of a minute: a thread hangs meanwhile
+#: that other callers need. How often it is tried is the operator's to say, by AWS_MAX_ATTEMPTS.
+S3_TIMEOUTS = {"connect_timeout": 5, "read_timeout": 20}
 PROBE = b"whisper-sv can write here\n"
 
 
@@ -115,7 +118,8 @@ class AudioStore:
         """
         self.url = url
         try:
-            self._fs, root = fsspec.url_to_fs(local_url(url))
+            timeouts = {"config_kwargs": S3_TIMEOUTS} if url.startswith("s3:") else {}
+            self._fs, root = fsspec.url_to_fs(local_url(url), **timeouts)
         except (ValueError, ImportError, OSError) as error:
             raise SettingsError(f"STT_AUDIO_STORE_URL: {error}") from error
         self._root = root.rstrip("/")

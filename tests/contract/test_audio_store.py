@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from services.contract import audio_store
 from services.contract.audio_store import AudioStore, new_key
 from services.contract.errors import (
     AudioExpiredError,
@@ -296,6 +299,22 @@ def test_folder_that_vanished_is_an_audio_store_error(tmp_path: Path, at: str) -
         with audio.writer(new_key()) as writer:
             shutil.rmtree(tmp_path / "audio")
             writer.commit()
+
+
+def test_bucket_that_never_answers_is_given_up(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import s3fs
+
+    silent = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr(audio_store, "S3_TIMEOUTS", {"connect_timeout": 1, "read_timeout": 0.1})
+    s3fs.S3FileSystem.clear_instance_cache()
+    with silent, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(AudioStore(s3_url).size, "some-key")
+        assert isinstance(asked.exception(timeout=45), AudioStoreError)
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def test_bucket_that_does_not_exist_is_an_audio_store_error(s3_url: str) -> None:
