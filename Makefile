@@ -12,7 +12,7 @@ TEST_PROCESSES ?= 4
 PYTEST := $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup run test test-all test-processes test-containers lint bench demo-model lock
+.PHONY: setup run test test-all test-packages test-processes test-containers lint bench demo-model lock
 
 setup: $(VENV)/.installed
 
@@ -32,10 +32,12 @@ test: setup
 	bash tests/system_packages.sh espeak-ng wswedish
 	$(PYTEST) -m 'not slow and not browser and not containers and not gpu'
 
-test-all: setup
-	bash tests/system_packages.sh espeak-ng wswedish ffmpeg chromium
+test-all: setup test-packages
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=target \
 		TEST_PROCESSES=$$(($(TEST_PROCESSES) - 1)) test-processes test-containers
+
+test-packages:
+	bash tests/system_packages.sh espeak-ng wswedish ffmpeg chromium
 
 test-processes:
 	$(PYTEST) -m 'not containers and not gpu'

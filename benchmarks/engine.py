@@ -16,15 +16,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from faster_whisper import WhisperModel
-
 from benchmarks.clips import Clip, speak
+from benchmarks.peer import peer_model
 from services.contract.model_bundle import ModelBundle
 from services.contract.model_registry import served
 from services.contract.schema import TranscriptionOptions
 from services.contract.settings import WorkerSettings
-from services.worker.engine import Engine, EngineLimits
+from services.worker.engine import Engine
 from services.worker.model_loader import load
+from services.worker.served_models import engine_limits
 from services.worker.transcriber import Transcriber
 from training.evaluate.metrics import word_error_rate
 from training.evaluate.normalise import normalise
@@ -68,8 +68,7 @@ def arguments() -> argparse.Namespace:
 
 def plain_loop(bundle: ModelBundle, device: str, clips: list[Clip]) -> tuple[float, list[str]]:
     """Transcribe one clip after the other as faster-whisper's README does, at beam 5."""
-    compute_type = "float16" if device == "cuda" else "int8"
-    model = WhisperModel(str(bundle.path), device=device, compute_type=compute_type)
+    model = peer_model(bundle.path, device)
 
     def one(clip: Clip) -> str:
         segments, _ = model.transcribe(str(clip.path), language="sv", beam_size=5)
@@ -83,8 +82,7 @@ def our_engine(
 ) -> tuple[float, list[str], float]:
     """Transcribe with so many clips in flight; return seconds, texts and windows per batch."""
     model, costs = load(bundle, settings)
-    budget_s = settings.batch_budget_s or (1.0 if model.device == "cuda" else 0.5)
-    engine = Engine(model, EngineLimits(settings.max_batch_windows, budget_s), costs)
+    engine = Engine(model, engine_limits(settings, model.device), costs)
     transcriber = Transcriber(engine)
 
     def one(clip: Clip) -> str:

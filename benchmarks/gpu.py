@@ -21,18 +21,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from faster_whisper import BatchedInferencePipeline, WhisperModel
+from faster_whisper import BatchedInferencePipeline
 
 from benchmarks.clips import Clip, of_length, speak
 from benchmarks.evaluate_throughput import SIZES, model_size
+from benchmarks.peer import peer_model
 from services.contract.encoder_context import FULL_CONTEXT_FRAMES
 from services.contract.model_bundle import ModelBundle, read
 from services.contract.model_sources import demo_directory
 from services.contract.schema import Lane, TranscriptionOptions
 from services.contract.settings import WorkerSettings
-from services.worker.engine import Engine, EngineLimits
+from services.worker.engine import Engine
 from services.worker.model import Model
 from services.worker.model_loader import load
+from services.worker.served_models import engine_limits
 from services.worker.transcriber import Transcriber
 from tests.tiny_model import scripted_checkpoint
 from training.convert.weights import write_weights
@@ -77,8 +79,7 @@ def main() -> None:
             f"a window's encoder {limit.window_flops / 1e9:.0f} GFLOP"
         )
         print_encoder(model, limit)
-        budget_s = 1.0 if model.device == "cuda" else 0.5
-        engine = Engine(model, EngineLimits(settings.max_batch_windows, budget_s), costs)
+        engine = Engine(model, engine_limits(settings, model.device), costs)
         ours = [serve(engine, clips[:n_jobs], limit) for n_jobs in chosen.jobs]
         engine.close()
         pipeline = peer_speed(bundle, model.device, clips[:16])
@@ -200,9 +201,7 @@ def serve(engine: Engine, clips: Sequence[Clip], limit: Limit) -> float:
 
 def peer_speed(bundle: ModelBundle, device: str, clips: Sequence[Clip]) -> float:
     """Return how many times real time faster-whisper's pipeline is on them in turn."""
-    compute_type = "float16" if device == "cuda" else "int8"
-    model = WhisperModel(str(bundle.path), device=device, compute_type=compute_type)
-    pipeline = BatchedInferencePipeline(model)
+    pipeline = BatchedInferencePipeline(peer_model(bundle.path, device))
 
     def hear(clip: Clip) -> None:
         segments, _ = pipeline.transcribe(

@@ -23,6 +23,7 @@ import httpx
 from faster_whisper import WhisperModel
 
 from benchmarks.clips import Clip, speak
+from benchmarks.peer import peer_model
 from benchmarks.processes import stack
 from services.contract.model_registry import served
 from training.evaluate.bootstrap import Interval, difference_interval
@@ -85,8 +86,7 @@ def arguments() -> argparse.Namespace:
 
 def plain_loop(bundle: Path, device: str, clips: Sequence[Clip]) -> Result:
     """Transcribe one file after the other with faster-whisper as it comes."""
-    compute_type = "float16" if device == "cuda" else "int8"
-    model = WhisperModel(str(bundle), device=device, compute_type=compute_type)
+    model = peer_model(bundle, device)
     hear(model, clips[0])
     began = time.perf_counter()
     texts = [hear(model, clip) for clip in clips]

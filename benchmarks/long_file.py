@@ -19,15 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from faster_whisper import BatchedInferencePipeline, WhisperModel
+from faster_whisper import BatchedInferencePipeline
 
 from benchmarks.clips import RATE, Clip, speak
+from benchmarks.peer import peer_model
 from services.contract.model_bundle import ModelBundle
 from services.contract.model_registry import served
 from services.contract.schema import Lane, TranscriptionOptions, WindowResult
 from services.contract.settings import WorkerSettings
-from services.worker.engine import Engine, EngineLimits
+from services.worker.engine import Engine
 from services.worker.model_loader import load
+from services.worker.served_models import engine_limits
 from services.worker.transcriber import Hooks, Transcriber
 from training.evaluate.metrics import word_error_rate
 from training.evaluate.normalise import normalise
@@ -124,7 +126,7 @@ def endless(clips: list[Clip]) -> Iterator[tuple[Clip, np.ndarray]]:
 
 def batched_pipeline(bundle: ModelBundle, path: Path) -> Measured:
     """Run faster-whisper's own batched mode with its defaults, but with timestamps."""
-    pipeline = BatchedInferencePipeline(WhisperModel(str(bundle.path), compute_type="int8"))
+    pipeline = BatchedInferencePipeline(peer_model(bundle.path))
     began, cpu_began = time.perf_counter(), time.process_time()
     segments, _ = pipeline.transcribe(
         str(path), language="sv", beam_size=5, without_timestamps=False
@@ -141,7 +143,7 @@ def open_engine(bundle: ModelBundle) -> Engine:
     """Load the bundle as a worker does."""
     settings = WorkerSettings(device="cpu")
     model, costs = load(bundle, settings)
-    return Engine(model, EngineLimits(settings.max_batch_windows, 0.5), costs)
+    return Engine(model, engine_limits(settings, model.device), costs)
 
 
 def our_engine(engine: Engine, path: Path, options: TranscriptionOptions) -> Measured:

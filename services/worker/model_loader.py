@@ -53,16 +53,17 @@ def load(bundle: ModelBundle, settings: WorkerSettings) -> tuple[Model, CostMode
         ModelBundleError: the bundle does not load or decode anywhere.
     """
     failures: list[str] = []
-    plans = _plans(settings)
-    while plans:
-        plan = plans.pop(0)
+    without_library: set[str] = set()
+    for plan in _plans(settings):
+        if plan.device in without_library:
+            continue
         try:
             return _try(bundle, plan, settings)
         except (RuntimeError, ValueError, SttError) as error:
             reason = str(error).partition("\n")[0]
             if cublas.is_missing(error):
                 reason = f"{reason}; get it with: {cublas.HOW_TO_GET_IT}"
-                plans = [other for other in plans if other.device != plan.device]
+                without_library.add(plan.device)
             failures.append(f"{plan.device} {plan.compute_type}: {reason}")
             logger.warning("cannot use %s with %s: %s", plan.device, plan.compute_type, reason)
     what = "; ".join(failures)

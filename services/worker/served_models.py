@@ -110,8 +110,7 @@ class ServedModels:
 
     def _replace(self, bundle: ModelBundle) -> None:
         model, costs = load(bundle, self._settings)
-        budget_s = self._settings.batch_budget_s or _BUDGET_S[model.device]
-        limits = EngineLimits(self._settings.max_batch_windows, budget_s)
+        limits = engine_limits(self._settings, model.device)
         served = _Served(Engine(model, limits, costs))
         with self._lock:
             before, self._current = self._current, served
@@ -129,3 +128,8 @@ class ServedModels:
         for served in idle:
             served.engine.close()
             logger.info("unloaded %s", served.engine.model.bundle.id)
+
+
+def engine_limits(settings: WorkerSettings, device: str) -> EngineLimits:
+    """Return how large a batch may be on a device."""
+    return EngineLimits(settings.max_batch_windows, settings.batch_budget_s or _BUDGET_S[device])

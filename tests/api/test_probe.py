@@ -89,10 +89,16 @@ def test_a_bucket_that_fails_is_not_blamed_on_the_file(store: AudioStore) -> Non
 
 
 def test_a_bucket_that_is_slow_is_not_blamed_on_the_file(
-    store: AudioStore, capfd: pytest.CaptureFixture[str]
+    store: AudioStore, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    probe_process._waited(str)
-    reading, looking = capfd.readouterr().out.splitlines()
+    monkeypatch.setattr(store, "_is_local", False)  # a bucket has no files of its own
+    with store.writer("a") as writer:
+        writer.write(wav())
+        writer.commit()
+    with probe_process._opened(store, "a"):
+        words = capfd.readouterr().out.splitlines()
+    reading, looking = words[:2]
+    assert words == [reading, looking] * (len(words) // 2) and len(words) > 2, "open, then reads"
     for said, kind in ((reading, AudioStoreError), (looking, UnsupportedAudioError)):
         program = f"import sys, time; sys.stdin.readline(); print({said!r}, flush=True)"
         command = (sys.executable, "-c", f"{program}; time.sleep(60)")

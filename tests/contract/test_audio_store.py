@@ -48,6 +48,16 @@ def s3_url(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"s3://{bucket}/recordings"
 
 
+@pytest.fixture
+def unknown_to_s3fs() -> Iterator[None]:
+    """Let s3fs look at the environment anew: it keeps a file system for each set of arguments."""
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
 @pytest.fixture(params=["file", "s3", "memory"])
 def audio(request: pytest.FixtureRequest, tmp_path: Path) -> AudioStore:
     """An empty audio store of each kind."""
@@ -255,19 +265,14 @@ def test_unknown_protocol_is_a_setting_error() -> None:
         AudioStore("gopher9://x/y")
 
 
+@pytest.mark.usefixtures("unknown_to_s3fs")
 def test_unreachable_bucket_is_an_audio_store_error(
     s3_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    import s3fs
-
-    s3fs.S3FileSystem.clear_instance_cache()
-    try:
-        with pytest.raises(AudioStoreError):
-            AudioStore(s3_url).check()
-    finally:
-        s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(AudioStoreError):
+        AudioStore(s3_url).check()
 
 
 @pytest.mark.parametrize("size", [10, 12 * MIB], ids=["at commit", "at write"])
@@ -301,20 +306,17 @@ def test_folder_that_vanished_is_an_audio_store_error(tmp_path: Path, at: str) -
             writer.commit()
 
 
+@pytest.mark.usefixtures("unknown_to_s3fs")
 def test_bucket_that_never_answers_is_given_up(
     s3_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import s3fs
-
     silent = socket.create_server(("127.0.0.1", 0))
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setattr(audio_store, "S3_TIMEOUTS", {"connect_timeout": 1, "read_timeout": 0.1})
-    s3fs.S3FileSystem.clear_instance_cache()
     with silent, ThreadPoolExecutor(1) as pool:
         asked = pool.submit(AudioStore(s3_url).size, "some-key")
         assert isinstance(asked.exception(timeout=45), AudioStoreError)
-    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def test_bucket_that_does_not_exist_is_an_audio_store_error(s3_url: str) -> None:
