@@ -29,6 +29,9 @@ _FOLLOW_WAIT_S = 0.02
 #: A batch may take so many times one window, whatever the budget: on a GPU one can take longer
 #: than that, and more of them, which cost next to nothing, would never be tried.
 _LITTLE_MORE = 1.5
+#: After so many batches of one window two may run together, whatever is predicted: a pair that was
+#: slow by chance, or as its text was long, would otherwise stay the last one that was tried.
+_ALONE_AT_MOST = 16
 #: A batch that takes this many times its prediction, and at least that long, hangs.
 _HANG_FACTOR = 20
 _HANG_S = 60.0
@@ -75,6 +78,7 @@ class Engine:
         self._queue = WindowQueue()
         self._changed = threading.Condition()
         self._n_preparing = 0
+        self._n_alone = 0
         self._closed = False
         self._running: dict[int, _Running] = {}
         self._threads = [
@@ -178,6 +182,8 @@ class Engine:
     def _fits(self, key: BatchKey, n_windows: int) -> bool:
         if n_windows > self._limits.max_windows:
             return False
+        if n_windows == 2 and self._n_alone >= _ALONE_AT_MOST:
+            return True
         alone_s = self._costs.predict(key.context, 1)
         longest_s = max(self._limits.budget_s, _LITTLE_MORE * alone_s)
         return self._costs.predict(key.context, n_windows) <= longest_s
@@ -186,6 +192,7 @@ class Engine:
         self.statistics.n_batches += 1
         self.statistics.n_windows += n_windows
         self.statistics.busy_s += seconds
+        self._n_alone = self._n_alone + 1 if n_windows == 1 else 0
         if not key.detects:
             self._costs.observe(key.context, n_windows, seconds)
 

@@ -201,8 +201,43 @@ def test_a_batch_takes_the_budget_or_little_more_than_one_window(
         costs.observe(300, 4, four_s)
     engine = Engine.__new__(Engine)
     engine._limits, engine._costs = EngineLimits(max_windows=8, budget_s=2.3), costs
+    engine._n_alone = 0
     key = task(open_engine(short_bundle_dir), spoken[: 2 * SAMPLE_RATE]).key
     assert [n for n in range(1, 12) if engine._fits(key, n)] == list(range(1, most + 1))
+
+
+def test_one_slow_pair_is_not_the_last_that_is_tried(
+    settings: WorkerSettings,
+    short_bundle_dir: Path,
+    spoken: Samples,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a GPU, where more windows cost next to nothing but one takes longer than the budget."""
+    model, _ = load(model_bundle.read(short_bundle_dir), settings)
+    sizes: list[int] = []
+
+    def note(model: Any, tasks: list[WindowTask]) -> list[WindowTask]:
+        sizes.append(len(tasks))
+        time.sleep(0.01)
+        for each in tasks:
+            each.future.set_result(None)
+        return []
+
+    monkeypatch.setattr(engine_module, "run_batch", note)
+    costs = CostModel()
+    engine = Engine(model, EngineLimits(max_windows=8, budget_s=0.001), costs)
+    waiting = [task(engine, spoken[: 2 * SAMPLE_RATE]) for _ in range(150)]
+    context = waiting[0].key.context
+    for n_windows in (1, 2):  # four times the one alone
+        costs.observe(context, n_windows, 0.01 * n_windows**2)
+    with engine._changed:  # all are there before the first batch begins
+        for each in waiting:
+            engine._queue.push(each)
+        engine._changed.notify_all()
+    for each in waiting:
+        each.future.result(30)
+    engine.close()
+    assert max(sizes) > 2
 
 
 def test_a_batch_that_never_ends_is_noticed(
