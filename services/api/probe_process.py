@@ -17,7 +17,7 @@ import av
 from av.error import FFmpegError
 
 from services.api.probe import LOOKING, READING
-from services.contract.audio_formats import OPEN_OPTIONS, longest_gap_s
+from services.contract.audio_formats import OPEN_OPTIONS, is_pause, longest_gap_s
 from services.contract.audio_store import AudioStore
 from services.contract.errors import EmptyAudioError, SttError, UnsupportedAudioError
 from services.contract.schema import Seconds
@@ -101,7 +101,7 @@ def _require_decodable(container: Any, stream: Any) -> None:
     n_bad = 0
     for packet in container.demux(stream):
         try:
-            if packet.decode():
+            if is_pause(stream.codec_context.name, packet.size) or packet.decode():
                 return
         except FFmpegError:
             n_bad += 1

@@ -1,5 +1,6 @@
 """One HTTP connection pool to the API that tries again while the API is busy or away."""
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ from services.contract.errors import (
     ServiceError,
     SttError,
 )
+
+logger = logging.getLogger(__name__)
 
 #: An upload may stall on a slow disk or line as long as the API lets it; there is no total limit.
 TIMEOUT = httpx.Timeout(30.0, read=90.0, write=90.0, pool=None)
@@ -26,16 +29,20 @@ Build = Callable[[], httpx.Request]
 class Patience:
     """Growing pauses until the time is up."""
 
-    def __init__(self, patience_s: float) -> None:
-        """Start the clock."""
+    def __init__(self, patience_s: float, tell: Callable[[str], None]) -> None:
+        """Start the clock; `tell` is called once the pauses are long, with their cause."""
         self._give_up_at = time.monotonic() + patience_s
         self._pause_s = FIRST_PAUSE_S
+        self._tell: Callable[[str], None] | None = tell
 
-    def pause(self, at_least_s: float = 0.0) -> bool:
+    def pause(self, cause: SttError, at_least_s: float = 0.0) -> bool:
         """Sleep a little longer than last time; False, at once, if that takes too long."""
         pause_s = max(self._pause_s, at_least_s)
         if time.monotonic() + pause_s > self._give_up_at:
             return False
+        if pause_s >= LONGEST_PAUSE_S and self._tell is not None:
+            self._tell(cause.message)
+            self._tell = None
         time.sleep(pause_s)
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         return True
@@ -60,6 +67,7 @@ class Connection:
         self.base_url = base_url
         self.patience_s = patience_s
         self.was_reached = False
+        self._has_told = False
         self.http = httpx.Client(
             base_url=base_url,
             headers=headers,
@@ -76,19 +84,32 @@ class Connection:
         Raises:
             SttError: what the API answered; ServiceError when it cannot be reached.
         """
-        patience = Patience(self.patience_s)
+        patience = self.patience()
         while True:
             try:
                 response = self.http.send(build())
             except httpx.RequestError as error:
-                if not (self.was_reached and patience.pause()):
-                    raise self.unreachable(error) from error
+                away = self.unreachable(error)
+                if not (self.was_reached and patience.pause(away)):
+                    raise away from error
                 continue
             self.was_reached = True
             if response.is_success:
+                self._has_told = False
                 return response
-            if not (is_temporary(response) and patience.pause(asked_pause_s(response))):
-                raise error_answers.from_response(response)
+            refusal = error_answers.from_response(response)
+            if not (is_temporary(response) and patience.pause(refusal, asked_pause_s(response))):
+                raise refusal
+
+    def patience(self) -> Patience:
+        """Return new patience, which says what it waits for when that takes long."""
+        return Patience(self.patience_s, self._tell)
+
+    def _tell(self, cause: str) -> None:
+        """Say it once, however many threads wait, until something succeeds."""
+        if not self._has_told:
+            self._has_told = True
+            logger.warning("Waiting, for up to %.0f s: %s", self.patience_s, cause)
 
     def unreachable(self, error: httpx.RequestError) -> SttError:
         """Say that nobody answers, and what to do."""

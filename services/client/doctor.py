@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from services.client import data_folder, embedded_redis
+from services.client import data_folder, embedded_redis, error_answers
 from services.client.answers import ReadyAnswer
 from services.client.connection import address
 from services.client.findings import Finding, Verdict, bad, good, warning
@@ -75,7 +75,12 @@ def _api(given: str) -> Finding:
         return bad("API", error.message, "correct STT_BASE_URL")
     except httpx.RequestError:
         return warning("API", f"nothing answers at {base_url}", "`whisper-sv up`, or STT_BASE_URL")
-    return bad("API", f"{base_url}/readyz answers {answer.status_code}: {answer.text.strip()}")
+    try:
+        checks = ReadyAnswer.read(answer.content, answer.url).checks
+    except SttError:
+        return bad("API", error_answers.from_response(answer).message)
+    states = ", ".join(f"{part} {state}" for part, state in checks.items())
+    return bad("API", f"{base_url} is not ready: {states}")
 
 
 def _show(console: Console, finding: Finding) -> None:

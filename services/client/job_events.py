@@ -10,7 +10,7 @@ from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from services.client import error_answers
 from services.client.answers import JobAnswer, SegmentAnswer, SegmentsAnswer
-from services.client.connection import Connection, Patience, asked_pause_s, is_temporary
+from services.client.connection import Connection, asked_pause_s, is_temporary
 from services.contract.errors import ServiceError, SttError
 
 
@@ -34,9 +34,12 @@ def follow(connection: Connection, job_id: str) -> Iterator[JobEvent]:
     """
     path = f"/v1/jobs/{quote(job_id, safe='')}/events"
     last_id = ""
-    patience = Patience(connection.patience_s)
+    patience = connection.patience()
     while True:
         pause_s = 0.0
+        failure: SttError = ServiceError(
+            f"The event stream of job {job_id} ended early, again and again"
+        )
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
         try:
             with connection.http.stream("GET", path, headers=headers) as response:
@@ -44,32 +47,27 @@ def follow(connection: Connection, job_id: str) -> Iterator[JobEvent]:
                     connection.was_reached = True
                     for message in EventSource(response).iter_sse():
                         last_id = message.id or last_id
-                        patience = Patience(connection.patience_s)
+                        patience = connection.patience()
                         if (event := _parse(message, response.url)) is not None:
                             yield event
                         if message.event == "done":
                             return
                 else:
-                    pause_s = _refusal_pause_s(response)
-            failure: SttError = ServiceError(
-                f"The event stream of job {job_id} ended early, again and again"
-            )
+                    response.read()
+                    failure, pause_s = (
+                        error_answers.from_response(response),
+                        asked_pause_s(response),
+                    )
+                    if not is_temporary(response):
+                        raise failure
         except SSEError as error:  # A kind of TransportError, but a lasting one.
             raise ServiceError(f"{connection.base_url} does not send events: {error}") from error
         except httpx.RequestError as error:
             failure = connection.unreachable(error)
             if not connection.was_reached:
                 raise failure from error
-        if not patience.pause(pause_s):
+        if not patience.pause(failure, pause_s):
             raise failure
-
-
-def _refusal_pause_s(response: httpx.Response) -> float:
-    """Return how long to wait after a temporary refusal; raise any other."""
-    response.read()
-    if not is_temporary(response):
-        raise error_answers.from_response(response)
-    return asked_pause_s(response)
 
 
 def _parse(message: ServerSentEvent, url: httpx.URL) -> JobEvent | None:

@@ -13,8 +13,9 @@ from services.contract.schema import TranscriptFormat
 
 #: Files in a folder that count as recordings; a file named outright is sent whatever its name.
 EXTENSIONS = frozenset(
-    ".wav .flac .mp3 .mp2 .mpga .mpeg .m4a .m4b .aac .ogg .oga .opus .webm .weba .mka .mkv "
-    ".mp4 .mov .avi .3gp .amr .aiff .aif .caf .wma .ac3".split()
+    ".wav .flac .mp3 .mp2 .mpga .mpeg .mpg .m4a .m4b .aac .ogg .oga .opus .spx .webm .weba .mka "
+    ".mkv .mp4 .m4v .mov .avi .3gp .3ga .amr .awb .aiff .aif .aifc .au .caf .w64 .wma .wmv .flv "
+    ".mts .m2ts .mxf .ac3".split()
 )
 SUFFIXES: dict[TranscriptFormat, str] = {
     "json": ".json",
@@ -107,12 +108,26 @@ def _in_folder(folder: Path) -> Iterable[Recording]:
 def _below(root: Path, files: Iterable[Path]) -> Iterable[Recording]:
     """Yield those files that look like recordings, named by their path below the root.
 
-    Links come last: a recording goes by its own name, if that is there too.
+    What a link leads to comes last: a recording goes by its own name, if that is there too. A
+    file that cannot be looked at fails in the run.
     """
-    for file in sorted(files, key=lambda file: (file.is_symlink(), file)):
+    place = os.path.realpath(root)
+
+    def is_linked(file: Path) -> bool:
+        return os.path.realpath(file) != os.path.join(place, file.relative_to(root))
+
+    for file in sorted(files, key=lambda file: (is_linked(file), file)):
         inside = file.relative_to(root)
-        if file.suffix.lower() in EXTENSIONS and not _is_hidden(inside) and file.is_file():
+        if file.suffix.lower() in EXTENSIONS and not _is_hidden(inside) and not _is_other(file):
             yield Recording(file, str(inside))
+
+
+def _is_other(path: Path) -> bool:
+    """Whether this is a folder, a device or nothing at all."""
+    try:
+        return not path.is_file()
+    except OSError:
+        return False
 
 
 def _is_hidden(inside: Path) -> bool:

@@ -27,3 +27,12 @@ _LONGEST_GAP_S = {
 def longest_gap_s(format_name: str) -> float:
     """Return how long silence between two packets may be, by FFmpeg's name of the container."""
     return _LONGEST_GAP_S.get(format_name.partition(",")[0], 0.0)
+
+
+def is_pause(codec_name: str, n_bytes: int) -> bool:
+    """Return whether a packet stands for a pause, which FFmpeg's decoders call an error.
+
+    Phones that record AMR save bits: where nobody speaks they describe the noise in 6 bytes, or
+    send nothing in one. The shortest packet with speech has 13. Source: RFC 4867, section 5.3.
+    """
+    return codec_name in ("amrnb", "amrwb") and 0 < n_bytes <= 6

@@ -13,7 +13,7 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from services.contract.audio_formats import OPEN_OPTIONS
+from services.contract.audio_formats import OPEN_OPTIONS, is_pause
 from services.contract.errors import AudioTooLongError, EmptyAudioError, UnsupportedAudioError
 from services.worker.ogg_links import Rest, next_link
 from services.worker.recording_clock import RecordingClock
@@ -171,7 +171,8 @@ def _frames_of_one(source: Source | Rest) -> Generator[AudioFrame, None, int | N
     is_chain = False
     with _open(source) as container:
         clock = RecordingClock(container)
-        packets = container.demux(_stream(container))
+        stream = _stream(container)
+        packets = container.demux(stream)
         while True:
             try:
                 packet = next(packets, None)
@@ -179,6 +180,10 @@ def _frames_of_one(source: Source | Rest) -> Generator[AudioFrame, None, int | N
                     break
                 is_chain = False
                 reached = packet.pos or reached
+                if is_pause(stream.codec_context.name, packet.size):
+                    n_good += 1
+                    yield from clock.silence(float((packet.duration or 0) * packet.time_base))
+                    continue
                 for frame in packet.decode():
                     n_good += 1
                     yield from clock.silence_before(frame)

@@ -32,11 +32,15 @@ class RecordingClock:
         at = self._heard_s if frame.time is None else frame.time - self._start_s
         gap = at - self._heard_s
         if _LEAST_GAP_S < gap <= self._longest_gap_s:
-            self._heard_s = at
-            n_samples = round(gap * SAMPLE_RATE)
-            for first in range(0, n_samples, BLOCK_SAMPLES):
-                yield _silence(min(BLOCK_SAMPLES, n_samples - first))
+            yield from self.silence(gap)
         self._heard_s += frame.samples / max(1, frame.sample_rate)
+
+    def silence(self, duration_s: float) -> Iterator[AudioFrame]:
+        """Yield so much silence."""
+        self._heard_s += duration_s
+        n_samples = round(duration_s * SAMPLE_RATE)
+        for first in range(0, n_samples, BLOCK_SAMPLES):
+            yield _silence(min(BLOCK_SAMPLES, n_samples - first))
 
 
 def _silence(n_samples: int) -> AudioFrame:

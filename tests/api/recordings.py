@@ -117,3 +117,15 @@ def flv_with_a_late_picture(seconds: float = 1.0) -> bytes:
     tag = b"\x09" + len(picture).to_bytes(3, "big") + round(seconds * 1000).to_bytes(3, "big")
     tag += bytes(4) + picture
     return body + tag + len(tag).to_bytes(4, "big")
+
+
+def amr_with_pauses(*, wide: bool = False) -> bytes:
+    """As phones write it: 2 s of pause, 1 s of noise, 38 s of pause, 1 s of noise."""
+    if wide:
+        header, speech = b"#!AMR-WB\n", b"\x14" + bytes(range(32))
+        noise_of_pause = b"\x4c" + bytes(5)
+    else:
+        header, speech = b"#!AMR\n", b"\x3c" + bytes(range(31))
+        noise_of_pause = b"\x44" + bytes(5)
+    pause = noise_of_pause + 7 * b"\x7c"  # 8 packets of 20 ms
+    return header + (100 // 8) * pause + 50 * speech + (1900 // 8) * pause + 50 * speech

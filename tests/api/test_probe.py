@@ -19,7 +19,14 @@ from services.contract.errors import (
     SttError,
     UnsupportedAudioError,
 )
-from tests.api.recordings import browser_webm, encoded, flv_with_a_late_picture, stream_at, wav
+from tests.api.recordings import (
+    amr_with_pauses,
+    browser_webm,
+    encoded,
+    flv_with_a_late_picture,
+    stream_at,
+    wav,
+)
 
 HANG = (sys.executable, "-c", "import sys, time; sys.stdin.readline(); time.sleep(60)")
 CRASH = (sys.executable, "-c", "import os, sys; sys.stdin.readline(); os.abort()")
@@ -70,6 +77,11 @@ def test_a_pause_of_the_clock_counts(store: AudioStore) -> None:
         assert look(probe, "pause", put(store, "pause", early + late)) == pytest.approx(
             9.0, abs=0.3
         )
+
+
+def test_a_pause_at_the_start_of_a_phone_s_recording_is_no_damage(store: AudioStore) -> None:
+    n_bytes = put(store, "a", amr_with_pauses())
+    assert probe_process.duration(store, "a", n_bytes) == pytest.approx(41.84, abs=0.1)
 
 
 def test_a_large_file_without_a_duration_is_counted_too(store: AudioStore) -> None:

@@ -246,6 +246,26 @@ def test_doctor_does_not_take_another_server_for_the_api(
     assert "is this the address of a whisper-sv API?" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        ("<html>\n<h1>502</h1>\n</html>", "/readyz answered 503 Service Unavailable\n"),
+        ('{"checks": {"redis": "ok", "worker": "no_worker"}}', "redis ok, worker no_worker\n"),
+    ],
+)
+def test_doctor_says_in_one_line_why_the_api_is_not_ready(
+    page: str,
+    told: str,
+    run: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    with scripted([reply(503, page)]) as (url, _):
+        monkeypatch.setenv("STT_BASE_URL", url)
+        result = run("doctor", "--data-dir", tmp_path, "--model", tmp_path / "none")
+    assert told in result.stdout and "<h1>" not in result.stdout
+
+
 def test_doctor_says_what_is_wrong_with_redis(
     run: Callable[..., Result],
     redis_url: str,

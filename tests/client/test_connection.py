@@ -46,6 +46,22 @@ def test_patience_ends_with_the_last_answer() -> None:
             client.job("j1")
 
 
+def test_a_long_wait_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else a run over night is silent, and nobody knows what it waits for."""
+    monkeypatch.setattr("services.client.connection.LONGEST_PAUSE_S", 0.2)
+    away = reply(502, "<html>Bad Gateway</html>")
+    with scripted([away, away, reply(200, job()), away, reply(200, job())]) as (url, _):
+        with Client(url) as client:
+            client.job("j1")
+            assert [record.getMessage() for record in caplog.records if record.levelno > 20] == [
+                f"Waiting, for up to 30 s: {url}/v1/jobs/j1 answered 502 Bad Gateway"
+            ]
+            client.job("j1")
+    assert sum("Waiting" in record.getMessage() for record in caplog.records) == 2
+
+
 def test_an_answer_that_forbids_it_is_not_asked_again() -> None:
     refused = reply(503, refusal("queue_unavailable"), x_should_retry="false")
     with scripted([refused]) as (url, requests), Client(url) as client:

@@ -67,6 +67,35 @@ def test_a_folder_that_cannot_be_read_is_not_passed_over(
         find([str(tmp_path / "locked")])
 
 
+def test_a_file_that_cannot_be_looked_at_fails_in_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder may be listed but not entered. The superuser may do all: simulated."""
+    make(tmp_path, "a.wav", "sub/b.wav")
+    stat = Path.stat
+
+    def guarded(self: Path, **options: bool) -> os.stat_result:
+        if self.parent.name == "sub":
+            raise PermissionError(13, "Permission denied", str(self))
+        return stat(self, **options)
+
+    monkeypatch.setattr(Path, "stat", guarded)
+    assert names(find([str(tmp_path)])) == ["a.wav", "sub/b.wav"]
+
+
+def test_a_link_that_leads_back_names_nothing(tmp_path: Path) -> None:
+    make(tmp_path, "day/x.wav")
+    (tmp_path / "day" / "again").symlink_to("..")
+    (tmp_path / "day" / "self.wav").symlink_to("self.wav")
+    assert names(find([str(tmp_path / "**" / "*.wav")])) == ["day/x.wav"]
+
+
+@pytest.mark.parametrize("suffix", ["au", "awb", "mts", "spx", "wmv"])
+def test_what_the_service_reads_is_found_in_a_folder(suffix: str, tmp_path: Path) -> None:
+    make(tmp_path, f"a.{suffix}")
+    assert names(find([str(tmp_path)])) == [f"a.{suffix}"]
+
+
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.wav")
     for argument, why in ((tmp_path / "pipe.wav", "is no file"), (tmp_path / ("x" * 300), "long")):

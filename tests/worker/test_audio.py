@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from services.contract.errors import AudioTooLongError, EmptyAudioError, UnsupportedAudioError
 from services.worker.audio import decode
 from services.worker.samples import SAMPLE_RATE
-from tests.api.recordings import encoded, flv_with_a_late_picture
+from tests.api.recordings import amr_with_pauses, encoded, flv_with_a_late_picture
 from tests.worker.encoded import encode, samples_of
 
 Speak = Callable[..., Path]
@@ -161,6 +161,15 @@ def test_damage_in_the_middle_is_skipped(speech: Speak, tmp_path: Path) -> None:
     damaged = tmp_path / "b.mp3"
     damaged.write_bytes(data)
     assert len(samples_of(damaged)) > 0.7 * len(samples_of(whole))
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_the_pauses_of_a_phone_keep_their_length(wide: bool) -> None:
+    heard = samples_of(io.BytesIO(amr_with_pauses(wide=wide)))
+    assert len(heard) / SAMPLE_RATE == pytest.approx(41.84, abs=0.1)
+    seconds = heard[: 41 * SAMPLE_RATE].reshape(41, SAMPLE_RATE)
+    assert set(np.flatnonzero(np.abs(seconds).mean(axis=1) > 1e-4)) <= {1, 2, 40}
+    assert np.abs(heard[-SAMPLE_RATE // 2 :]).mean() > 1e-4
 
 
 def test_a_header_that_lies_about_its_length_changes_nothing(speech: Speak, tmp_path: Path) -> None:
