@@ -15,7 +15,7 @@ from services.contract.schema import TranscriptFormat
 EXTENSIONS = frozenset(
     ".wav .flac .mp3 .mp2 .mpga .mpeg .mpg .m4a .m4b .aac .ogg .oga .opus .spx .webm .weba .mka "
     ".mkv .mp4 .m4v .mov .avi .3gp .3ga .amr .awb .aiff .aif .aifc .au .caf .w64 .wma .wmv .flv "
-    ".mts .m2ts .mxf .ac3".split()
+    ".mts .m2ts .mxf .ac3 .dss .sph".split()
 )
 SUFFIXES: dict[TranscriptFormat, str] = {
     "json": ".json",

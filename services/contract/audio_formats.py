@@ -6,9 +6,9 @@ the decoder of the worker open files with these options.
 """
 
 _FORMATS = (
-    "aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "caf", "dts", "eac3",
-    "flac", "flv", "gsm", "matroska", "mov", "mp3", "mpeg", "mpegts", "mpegvideo", "mxf", "ogg",
-    "rm", "tta", "voc", "w64", "wav", "wv",
+    "aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "caf", "dss", "dts",
+    "eac3", "flac", "flv", "gsm", "loas", "matroska", "mov", "mp3", "mpeg", "mpegts", "mpegvideo",
+    "mxf", "nistsphere", "ogg", "rm", "tta", "voc", "w64", "wav", "wv",
 )  # fmt: skip
 
 #: Options for `av.open`: FFmpeg's own names.

@@ -40,6 +40,7 @@ CODECS = {
     "mp4": ("mp4", "aac", 44_100),
     "flv": ("flv", "mp3", 44_100),
     "mka": ("matroska", "pcm_s16le", 48_000),
+    "loas": ("latm", "aac", 44_100),
 }
 
 
@@ -129,3 +130,23 @@ def amr_with_pauses(*, wide: bool = False) -> bytes:
         noise_of_pause = b"\x44" + bytes(5)
     pause = noise_of_pause + 7 * b"\x7c"  # 8 packets of 20 ms
     return header + (100 // 8) * pause + 50 * speech + (1900 // 8) * pause + 50 * speech
+
+
+def sphere(seconds: float = 1.0, rate: int = 16_000) -> bytes:
+    """A corpus's NIST SPHERE file: a header of text, then the samples."""
+    samples = (tone(seconds, rate) * 32767).astype("<i2")
+    header = (
+        f"NIST_1A\n   1024\nsample_count -i {len(samples)}\nsample_n_bytes -i 2\n"
+        f"channel_count -i 1\nsample_byte_format -s2 01\nsample_rate -i {rate}\n"
+        "sample_coding -s3 pcm\nend_head\n"
+    )
+    return header.encode().ljust(1024) + samples.tobytes()
+
+
+def dictation(n_blocks: int = 10) -> bytes:
+    """A dictation device's DSS file of some 0.3 s per block; nothing here writes speech as DSS."""
+    header = bytearray(1024)
+    header[:4] = b"\x02dss"
+    header[0x26:0x3E] = b"261125101500261125101600"  # begun and ended: year to second
+    noise = bytes(range(23, 229)) * 3
+    return bytes(header) + n_blocks * (bytes([0, 0, 12, 0, 0, 0]) + noise[:506])

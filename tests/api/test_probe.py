@@ -22,8 +22,10 @@ from services.contract.errors import (
 from tests.api.recordings import (
     amr_with_pauses,
     browser_webm,
+    dictation,
     encoded,
     flv_with_a_late_picture,
+    sphere,
     stream_at,
     wav,
 )
@@ -82,6 +84,19 @@ def test_a_pause_of_the_clock_counts(store: AudioStore) -> None:
 def test_a_pause_at_the_start_of_a_phone_s_recording_is_no_damage(store: AudioStore) -> None:
     n_bytes = put(store, "a", amr_with_pauses())
     assert probe_process.duration(store, "a", n_bytes) == pytest.approx(41.84, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        pytest.param(sphere(2.0), 2.0, id="corpus"),
+        pytest.param(dictation(10), 2.95, id="dictation"),
+        pytest.param(encoded("loas", 2.0), 2.0, id="broadcast"),
+    ],
+)
+def test_rare_containers_are_taken(store: AudioStore, body: bytes, seconds: float) -> None:
+    n_bytes = put(store, "a", body)
+    assert probe_process.duration(store, "a", n_bytes) == pytest.approx(seconds, abs=0.2)
 
 
 def test_a_large_file_without_a_duration_is_counted_too(store: AudioStore) -> None:

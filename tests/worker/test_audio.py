@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from services.contract.errors import AudioTooLongError, EmptyAudioError, UnsupportedAudioError
 from services.worker.audio import decode
 from services.worker.samples import SAMPLE_RATE
-from tests.api.recordings import amr_with_pauses, encoded, flv_with_a_late_picture
+from tests.api.recordings import (
+    amr_with_pauses,
+    dictation,
+    encoded,
+    flv_with_a_late_picture,
+    sphere,
+)
 from tests.worker.encoded import encode, samples_of
 
 Speak = Callable[..., Path]
@@ -170,6 +176,20 @@ def test_the_pauses_of_a_phone_keep_their_length(wide: bool) -> None:
     seconds = heard[: 41 * SAMPLE_RATE].reshape(41, SAMPLE_RATE)
     assert set(np.flatnonzero(np.abs(seconds).mean(axis=1) > 1e-4)) <= {1, 2, 40}
     assert np.abs(heard[-SAMPLE_RATE // 2 :]).mean() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        pytest.param(sphere(2.0), 2.0, id="corpus"),
+        pytest.param(dictation(10), 2.95, id="dictation"),
+        pytest.param(encoded("loas", 2.0), 2.0, id="broadcast"),
+    ],
+)
+def test_rare_containers_are_heard(body: bytes, seconds: float) -> None:
+    heard = samples_of(io.BytesIO(body))
+    assert len(heard) / SAMPLE_RATE == pytest.approx(seconds, abs=0.2)
+    assert np.abs(heard).mean() > 1e-3
 
 
 def test_a_header_that_lies_about_its_length_changes_nothing(speech: Speak, tmp_path: Path) -> None:
