@@ -11,7 +11,7 @@ import asyncio
 
 from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 #: What h11 takes, too; most proxies pass on less.
 MAX_HEAD_BYTES = 64 * 1024
@@ -24,9 +24,17 @@ class HttpProtocol(HttpToolsProtocol):
         """Begin, and wait for the first head no longer than for a later one."""
         super().connection_made(transport)
         self._n_bytes = 0
+        self._cycles: list[RequestResponseCycle] = []
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell every request that its client is gone; uvicorn tells only the last one sent."""
+        super().connection_lost(exc)
+        for cycle in self._cycles:
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -38,6 +46,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._n_bytes = 0
         self._unset_keepalive_if_required()
         super().on_headers_complete()
+        open_cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
+        self._cycles = open_cycles if self.cycle is None else [*open_cycles, self.cycle]
 
     def on_body(self, body: bytes) -> None:
         """Take bytes of a body."""

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 
 from services.api.answer_shapes import ErrorAnswer, PlainTranscript, VerboseTranscript
 from services.api.options import JobFields, OptionFields, TranscriptionFields
-from services.api.render import MEDIA_TYPES
+from services.api.render import MEDIA_TYPES, OPENAI_MEDIA_TYPES
 from services.contract.schema import Task
 
 Details = dict[str, Any]
@@ -173,7 +173,8 @@ def _inlined(value: Any, definitions: Mapping[str, Any]) -> Any:
 def _formats(*, with_events: bool) -> Details:
     usage = {"type": "duration", "seconds": 1.6}
     example = {"text": EXAMPLE_TEXT, "languages": [{"code": "sv"}], "usage": usage}
-    types = sorted({media_type.split(";")[0] for media_type in MEDIA_TYPES.values()})
+    media_types = OPENAI_MEDIA_TYPES if with_events else MEDIA_TYPES
+    types = sorted({media_type.split(";")[0] for media_type in media_types.values()})
     content: Details = {name: {"schema": {"type": "string"}} for name in types}
     content["application/json"] = {"example": example}
     if with_events:

@@ -17,6 +17,11 @@ MEDIA_TYPES: dict[TranscriptFormat, str] = {
     "vtt": "text/vtt; charset=utf-8",
     "tsv": "text/tab-separated-values; charset=utf-8",
 }
+#: OpenAI's routes call all but JSON plain text, as hosted: some SDKs parse anything else as JSON.
+OPENAI_MEDIA_TYPES: dict[TranscriptFormat, str] = {
+    name: MEDIA_TYPES["json" if name in ("json", "verbose_json") else "text"]
+    for name in MEDIA_TYPES
+}
 FILE_SUFFIXES: dict[TranscriptFormat, str] = {
     "json": ".json",
     "verbose_json": ".json",

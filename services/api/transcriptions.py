@@ -18,7 +18,7 @@ from services.api.intake import Accepted, Order, recording, submit_or_attach
 from services.api.live import EventStream
 from services.api.options import TranscriptionFields, lane_of, to_options
 from services.api.outcomes import require_succeeded
-from services.api.render import MEDIA_TYPES, render
+from services.api.render import OPENAI_MEDIA_TYPES, render
 from services.api.service import Owner, Parts, Service
 from services.api.text_stream import text_events
 from services.contract.errors import UploadAbortedError
@@ -54,7 +54,7 @@ async def answer(request: Request, service: Service, owner: str, task: Task) -> 
     transcript = await unless_gone(request, waited_for(service, accepted))
     granularities: Collection[Granularity] = fields.timestamp_granularities or ["segment"]
     text = await run_in_threadpool(render, transcript, fields.response_format, granularities)
-    return Response(text, media_type=MEDIA_TYPES[fields.response_format], headers=headers)
+    return Response(text, media_type=OPENAI_MEDIA_TYPES[fields.response_format], headers=headers)
 
 
 async def waited_for(service: Service, accepted: Accepted) -> Transcript:

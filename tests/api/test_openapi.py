@@ -39,6 +39,8 @@ def test_the_forms_are_described(client: httpx.Client) -> None:
     assert fields["language"]["description"]
     assert "$ref" not in str(body)
     assert "null" not in str(fields), "a form has no null, a client would send a text"
+    told = document["paths"]["/v1/audio/transcriptions"]["post"]["responses"]["200"]["content"]
+    assert set(told) == {"application/json", "text/plain", "text/event-stream"}
     retry = document["paths"]["/v1/jobs/{job_id}/retry"]["post"]["requestBody"]["content"]
     for name, schema in retry["application/json"]["schema"]["properties"].items():
         assert "default" not in schema, f"a client would send {name}, and the job be another"

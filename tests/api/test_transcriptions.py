@@ -45,8 +45,11 @@ def test_text_formats(
     client: httpx.Client, worker: ScriptedWorker, name: str, media_type: str, start: str
 ) -> None:
     answer = send(client, response_format=name)
-    assert answer.headers["content-type"] == media_type
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8", "SDKs parse the rest"
     assert answer.text.startswith(start)
+    job = client.get(f"/v1/jobs/{answer.headers['x-job-id']}/transcript", params={"format": name})
+    assert job.headers["content-type"] == media_type
+    assert job.text == answer.text
 
 
 @pytest.mark.parametrize("field", ["timestamp_granularities[]", "timestamp_granularities"])

@@ -31,14 +31,14 @@ def only_job(jobs: JobStore) -> str:
     return job.id
 
 
-def hang_up_on(api: RunningApi, jobs: JobStore, stream: str = "false") -> str:
+def hang_up_on(api: RunningApi, jobs: JobStore, stream: str = "false", behind: bytes = b"") -> str:
     """Send a recording, wait for its job, and hang up; return the job's id."""
     part = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
     body = part % (b"stream", stream.encode()) + part % (b"file", wav()) + b"--b--\r\n"
     head = f"POST {ROUTE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
     with socket.create_connection(("127.0.0.1", api.port)) as connection:
         connection.sendall(
-            head.encode() + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + body
+            head.encode() + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + body + behind
         )
         job_id = only_job(jobs)
         if stream == "true":
@@ -70,12 +70,13 @@ def test_a_call_that_waits_when_the_process_stops_is_told_to_come_again(
     assert jobs.get(job_id).status is JobStatus.QUEUED
 
 
+@pytest.mark.parametrize("behind", [b"", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"])
 @pytest.mark.parametrize("stream", ["false", "true"])
 def test_a_job_that_nobody_waits_for_is_canceled(
-    redis_url: str, tmp_path: Path, jobs: JobStore, stream: str
+    redis_url: str, tmp_path: Path, jobs: JobStore, stream: str, behind: bytes
 ) -> None:
     with RunningApi(redis_url, tmp_path, orphan_grace_s=0.3) as api:
-        job_id = hang_up_on(api, jobs, stream)
+        job_id = hang_up_on(api, jobs, stream, behind)
         wait_until(
             lambda: jobs.get(job_id).status is JobStatus.CANCELED, timeout_s=10, what="the cancel"
         )
