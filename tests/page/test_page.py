@@ -163,7 +163,7 @@ def test_a_restart_of_the_api_loses_nothing(
     page.wait_for_selector(DONE)
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+@pytest.mark.parametrize("width", [195, 320, 390, 768, 1280])
 def test_nothing_is_wider_than_the_screen(
     visitor: Visitor, stack: RunningStack, speech: Speech, width: int
 ) -> None:
