@@ -116,6 +116,17 @@ def test_the_history_is_ids_alone_and_outlives_a_reload(
     assert page.evaluate("localStorage['whisper-sv.jobs']") == "[]"
 
 
+def test_what_one_tab_makes_is_listed_in_another(
+    page: Page, visitor: Visitor, stack: RunningStack, speech: Speech
+) -> None:
+    other = visitor.open(stack.url)
+    other.wait_for_selector("#model:not([hidden])")
+    send(page, speech("hej"))
+    expect(other.locator(".job")).to_have_count(1, timeout=10_000)
+    page.wait_for_selector(DONE)
+    expect(other.locator(".job progress")).to_have_count(0)
+
+
 def test_a_job_can_be_run_again_and_deleted(page: Page, speech: Speech) -> None:
     page.once("dialog", lambda dialog: dialog.accept())
     send(page, speech("hej"))
@@ -163,7 +174,7 @@ def test_a_restart_of_the_api_loses_nothing(
     page.wait_for_selector(DONE)
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+@pytest.mark.parametrize("width", [195, 320, 390, 768, 1280])
 def test_nothing_is_wider_than_the_screen(
     visitor: Visitor, stack: RunningStack, speech: Speech, width: int
 ) -> None:

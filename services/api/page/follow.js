@@ -96,10 +96,15 @@ export function accept(job) {
 }
 
 /** Fetch the jobs of earlier visits; forget those that the service no longer has. */
-export async function recall() {
-  const found = await inBatches(rememberedIds(), fetchJob);
+export async function recall(ids = rememberedIds()) {
+  const found = await inBatches(ids, fetchJob);
   for (const job of found) if (job) jobs.setJob(job);
 }
+
+// Another tab has made jobs; those that cannot be fetched now are listed after a reload.
+addEventListener("storage", () => {
+  if (!isKeyPutOff()) recall(rememberedIds().filter((id) => !jobs.get(id))).catch(() => {});
+});
 
 /** Ask again and again about jobs that have not ended and are not watched. */
 export async function poll() {
