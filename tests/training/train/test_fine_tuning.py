@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig as PeftLoraConfig
+from peft import get_peft_model
 from transformers import WhisperForConditionalGeneration
 
 from services.contract.errors import ConfigError, QualityError, TokenizerError
@@ -119,6 +121,24 @@ def test_base_that_could_never_be_converted_is_refused_before_training(
     weights = base / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(ConfigError, match="model.base: no Whisper checkpoint at"):
+        train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`")
+def test_adapter_in_the_place_of_a_base_is_refused_before_training(
+    tiny_run: TrainConfig,
+    corpus: PreparedCorpus,
+    tiny_checkpoint_dir: Path,
+    tmp_path: Path,
+    run_dir: Path,
+) -> None:
+    base = tmp_path / "base"
+    whisper = WhisperForConditionalGeneration.from_pretrained(tiny_checkpoint_dir)
+    adapted = get_peft_model(whisper, PeftLoraConfig(r=2, target_modules=["q_proj"]))
+    adapted.save_pretrained(base)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny_checkpoint_dir / name, base)
+    with pytest.raises(ConfigError, match="model.base: .*/base holds an adapter; merge it"):
         train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
 
 
