@@ -170,6 +170,12 @@ def test_file_that_is_no_config_is_refused(tmp_path: Path, content: str) -> None
         load_config(path, [])
 
 
+@pytest.mark.parametrize("key", ["evaluate.splits", "evaluate.contexts"])
+def test_evaluation_of_nothing_is_refused_before_any_training(config_file: Path, key: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key}: .*at least 1 item"):
+        load_config(config_file, [f"{key}=[]"])
+
+
 def test_resolved_config_loads_as_the_same(config_file: Path, tmp_path: Path) -> None:
     config = load_config(config_file, ["train.learning_rate=1e-3"])
     save_config(config, tmp_path / "saved.yaml")
