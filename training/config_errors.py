@@ -25,6 +25,8 @@ def explain(error: ValidationError, model: type[BaseModel]) -> tuple[str, str | 
 
 
 def _reason(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
+    if problem["type"] == "string_type" and isinstance(problem["input"], bool):  # Norwegian
+        return 'YAML reads no, yes, on and off as false and true; put quotes around it: "no"'
     if problem["type"] != _UNKNOWN:
         return str(problem["msg"])
     *parents, key = problem["loc"]

@@ -44,9 +44,10 @@ def config_file(tmp_path: Path) -> Path:
         ("model.lora.rnk=3", "model.lora.rnk: no such key; did you mean rank?"),
         ("train.mix.x=1", "train.mix.x: no such key; known here: joined_share, joined_min_s,"),
         ("modle=1", "modle: no such key; did you mean model?"),
+        ("model.language=no", "model.language: YAML reads no, yes, on and off as false and true;"),
     ],
 )
-def test_unknown_key_is_named_with_what_was_meant(
+def test_wrong_key_or_value_is_named_with_what_was_meant(
     config_file: Path, override: str, told: str
 ) -> None:
     with pytest.raises(ConfigError, match=re.escape(f"{config_file}: {told}")):
@@ -168,6 +169,12 @@ def test_file_that_is_no_config_is_refused(tmp_path: Path, content: str) -> None
     path.write_text(content)
     with pytest.raises(ConfigError):
         load_config(path, [])
+
+
+@pytest.mark.parametrize("key", ["evaluate.splits", "evaluate.contexts"])
+def test_evaluation_of_nothing_is_refused_before_any_training(config_file: Path, key: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key}: .*at least 1 item"):
+        load_config(config_file, [f"{key}=[]"])
 
 
 def test_resolved_config_loads_as_the_same(config_file: Path, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def results_of(report: EvaluationReport | None, checkpoint: Path, config: Conver
     if report.config.quantization != config.quantization:
         raise ConfigError(
             f"the report measured {report.config.quantization} weights and convert.quantization is "
-            f"{config.quantization}: set evaluate.quantization to the same and evaluate again"
+            f"{config.quantization}: run `evaluate` again with this config"
         )
     proved = report.proves_short_context()
     served = "short" if proved else "full"

@@ -19,9 +19,9 @@ class EvaluateConfig(WindowShape):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    splits: tuple[str, ...] = ("dev", "test")
+    splits: tuple[str, ...] = Field(default=("dev", "test"), min_length=1)
     """Splits to evaluate."""
-    contexts: tuple[Context, ...] = ("full", "short")
+    contexts: tuple[Context, ...] = Field(default=("full", "short"), min_length=1)
     """Padded to 30 s, or only as long as the clip needs; the difference decides short_context."""
     language: str = "sv"
     """Language to decode in."""

@@ -32,7 +32,7 @@ from training.evaluate.report import (
 )
 from training.evaluate.scoring import score_split
 from training.evaluate.selection import identify_test_set, select_clips
-from training.evaluate.word_times import read_word_times
+from training.evaluate.word_times import TimedWord, read_word_times
 from training.prepare.shards import Clip, PreparedCorpus
 
 logger = logging.getLogger(__name__)
@@ -53,13 +53,14 @@ def evaluate(
     Raises:
         ConfigError: the corpus lacks a split.
         ModelBundleError, CheckpointError, TokenizerError: the model cannot be used.
-        DataError, OutputError: the report cannot be written.
+        DataError, OutputError: the word times cannot be read, or the report cannot be written.
     """
     clips = {split: select_clips(corpus, split, config.max_clips) for split in config.splits}
+    times = read_word_times(config.word_times) if config.word_times else {}
     _make(out_dir)
     with open_model(model, config.quantization, out_dir) as (bundle, model_sha256):
         measured = _measure(config, bundle, corpus, clips)
-        long_form = _long_form(config, bundle, corpus, clips, measured)
+        long_form = _long_form(config, bundle, corpus, clips, measured, times)
         report = EvaluationReport(
             model=bundle.id,
             model_sha256=model_sha256,
@@ -124,13 +125,13 @@ def _long_form(
     corpus: PreparedCorpus,
     clips: Mapping[str, list[Clip]],
     measured: Measured,
+    times: Mapping[str, list[TimedWord]],
 ) -> LongFormResult | None:
     """Use the last split, where results count; compare with the context that is always allowed."""
     if not config.long_form_minutes:
         return None
     split = config.splits[-1]
     context: Context = "full" if "full" in config.contexts else "short"
-    times = read_word_times(config.word_times) if config.word_times else {}
     single = measured[split, context][1]
     return evaluate_long_form(bundle, config, corpus, clips[split], single, times)
 

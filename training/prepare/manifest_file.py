@@ -4,6 +4,7 @@ import codecs
 import csv
 import json
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,23 @@ SPLIT_NAMES = {"validation": "dev", "valid": "dev", "eval": "dev", "validated": 
 _SPLITS = frozenset({"train", "dev", "test", "extra"})
 
 
-def read(path: Path) -> Iterator[Row | Drop]:
+def read(path: Path, root: Path | None = None) -> Iterator[Row | Drop]:
     """Yield the manifest's rows in its order.
 
+    Args:
+        path: JSONL, CSV or TSV.
+        root: what relative audio paths start from; the manifest's own folder by default.
     Raises:
         DataError: `audio` or `text` is missing as a column.
     """
     records = _jsonl(path) if path.suffix.lower() == ".jsonl" else _separated(path)
     for number, record in records:
         where = f"{path.name}:{number}"
-        yield bad(where, record) if isinstance(record, str) else _row(where, record)
+        yield (
+            bad(where, record)
+            if isinstance(record, str)
+            else _row(where, record, root or path.parent)
+        )
 
 
 def split_name(name: str) -> str | None:
@@ -33,10 +41,12 @@ def split_name(name: str) -> str | None:
     return name if name in _SPLITS else None
 
 
-def _row(where: str, record: dict[str, Any]) -> Row | Drop:
+def _row(where: str, record: dict[str, Any], root: Path) -> Row | Drop:
     audio, text = record.get("audio"), record.get("text")
     if not isinstance(audio, str) or not audio:
         return bad(where, "audio must name a file")
+    if "\\" in audio and not os.path.exists(root / audio):  # written on Windows
+        audio = audio.replace("\\", "/")
     if not isinstance(text, str):
         return bad(where, "text must be a string")
     split = split_name(str(record["split"])) if record.get("split") else ""
@@ -44,7 +54,7 @@ def _row(where: str, record: dict[str, Any]) -> Row | Drop:
         return bad(where, f"split must be train, dev, test or extra, not {record['split']!r}")
     try:
         start_s, end_s = _seconds(record.get("start")), _seconds(record.get("end"))
-    except ValueError:
+    except (ValueError, OverflowError):  # an integer beyond any float
         return bad(where, "start and end must be seconds, 0 or more")
     speaker = record.get("speaker")
     if end_s is not None and end_s <= (start_s or 0):

@@ -69,7 +69,7 @@ def _common_voice(config: PrepareConfig, scratch: Path) -> Source:
 
 def _manifest(config: PrepareConfig, scratch: Path) -> Source:
     root = config.audio_root or config.source.parent
-    return Source(config.name or config.source.name, root, manifest_file.read(config.source))
+    return Source(config.name or config.source.name, root, manifest_file.read(config.source, root))
 
 
 def _folder(config: PrepareConfig, scratch: Path) -> Source:

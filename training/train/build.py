@@ -3,6 +3,7 @@
 import dataclasses
 
 import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import SafetensorError
 from torch import nn
 from transformers import (
@@ -30,8 +31,8 @@ def load_base(config: ModelConfig) -> tuple[WhisperForConditionalGeneration, Gen
     """Load the weights to start from as float32; half-precision ones cannot be trained.
 
     Raises:
-        ConfigError: no Whisper checkpoint there, or one that `convert` would refuse when all the
-            training is done.
+        ConfigError: no Whisper checkpoint there, an adapter, or one that `convert` would refuse
+            when all the training is done.
     """
     try:
         model = WhisperForConditionalGeneration.from_pretrained(
@@ -43,6 +44,12 @@ def load_base(config: ModelConfig) -> tuple[WhisperForConditionalGeneration, Gen
             "with a whole model.safetensors",
             param="model.base",
         ) from error
+    if any(isinstance(module, BaseTunerLayer) for module in model.modules()):
+        raise ConfigError(
+            f"model.base: {config.base} holds an adapter; merge it into its model (peft's "
+            "merge_and_unload), save that in a folder of its own and start from there",
+            param="model.base",
+        )
     try:
         check_configs(model.config.to_dict(), model.generation_config.to_dict())
     except CheckpointError as error:

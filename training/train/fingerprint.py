@@ -19,6 +19,8 @@ BASELINE = "baseline.json"
 FINAL = "final"
 """The folder of the finished model."""
 _LENGTH_KEYS = {"train.max_steps", "train.decay_steps"}
+_MACHINE_KEYS = {"train.data_workers", "train.keep_last", "train.log_every_steps"}
+"""What fits a run to its machine and its disk; the weights do not depend on it."""
 
 
 def keep_fingerprint(
@@ -26,9 +28,10 @@ def keep_fingerprint(
 ) -> None:
     """Remember what the run was begun with, and refuse to resume it with anything else.
 
-    One change is sound and allowed: another length, while the learning rate has not begun to fall
-    under either. Until then steps and batches do not depend on it. And a run that failed before it
-    had anything to resume may be mended in every way.
+    Another length is sound and allowed, while the learning rate has not begun to fall under either:
+    until then steps and batches do not depend on it. So are other data workers, checkpoints to keep
+    and lines of the log. And a run that failed before it had anything to resume may be mended in
+    every way.
     """
     path = run_dir / FINGERPRINT
     now = {
@@ -40,7 +43,7 @@ def keep_fingerprint(
     }
     if path.exists() and _has_begun(run_dir):
         then = _as_of_now(json.loads(path.read_text(encoding="utf-8")))
-        changed = set(_changes(then, now))
+        changed = set(_changes(then, now)) - _MACHINE_KEYS
         if changed <= _LENGTH_KEYS and _is_before_decay(then, config, run_dir):
             changed = set()
         if changed:

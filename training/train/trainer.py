@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Seq2SeqTrainer, Seq2SeqTrainingArguments
 
-from services.contract.errors import CheckpointError
+from services.contract.errors import CheckpointError, QualityError
 from training.prepare.parallel import n_cores
 from training.train.batches import BatchDataset, only_item
 from training.train.checkpoints import mark_complete
@@ -119,6 +119,12 @@ class WhisperTrainer(Seq2SeqTrainer):
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         checkpoint = self.checkpoints_dir / f"checkpoint-{self.state.global_step}"
+        if not all(bool(weight.isfinite().all()) for weight in self.trainee.parameters()):
+            raise QualityError(
+                f"the weights are no numbers any more at step {self.state.global_step}: lower "
+                "train.learning_rate, or try another train.precision or model.base, in another "
+                "work_dir"
+            )
         try:
             super()._save_checkpoint(model, trial)
         # A full disk is a RuntimeError to torch.save and a SafetensorError to safetensors.
@@ -207,6 +213,7 @@ def _arguments(config: TrainConfig, out_dir: Path, seed: int) -> Seq2SeqTraining
         save_strategy="steps",
         save_steps=config.save_every_steps,
         logging_steps=config.log_every_steps,
+        logging_nan_inf_filter=False,  # which would log a loss that is no number as 0
         eval_strategy="no",
         report_to="none",
         disable_tqdm=True,

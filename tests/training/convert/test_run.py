@@ -254,7 +254,7 @@ def test_manifest_carries_results_and_short_context_only_with_proof(
     (evaluation,) = bundle.manifest.evaluations
     assert evaluation.test_set_sha256 == corpus.manifest.splits["dev"].sha256
     assert evaluation.wer_normalised == pytest.approx(3 / 4)
-    with pytest.raises(ConfigError, match="evaluate.quantization"):
+    with pytest.raises(ConfigError, match="run `evaluate` again"):
         other = CONFIG.model_copy(update={"quantization": "float16"})
         convert(other, checkpoint, corpus, tmp_path / "other", report)
     with pytest.raises(ConfigError, match="evaluate this checkpoint"):

@@ -197,3 +197,11 @@ def test_transcript_with_a_line_separator_is_read_again(tmp_path: Path) -> None:
     )
     (tmp_path / "utterances-dev-full.jsonl").write_text(2 * f"{said.model_dump_json()}\n")
     assert read_utterances(tmp_path, "dev", "full") == [said, said]
+
+
+def test_word_times_that_cannot_be_read_are_told_before_hours_of_decoding(
+    corpus: PreparedCorpus, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(update={"word_times": tmp_path / "nothing.jsonl"})
+    with pytest.raises(DataError, match="give the file of word times"):
+        evaluate(config, str(tmp_path / "no-model"), corpus, tmp_path / "report")

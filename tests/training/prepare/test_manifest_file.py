@@ -63,11 +63,12 @@ def test_manifest_lines_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         '{"audio": "a.wav", "text": "x", "start": -1}',
         '{"audio": "a.wav", "text": "x", "start": "NaN"}',
         '{"audio": "a.wav", "text": "x", "start": 3, "end": 2}',
+        '{"audio": "a.wav", "text": "x", "start": 1' + 400 * "0" + "}",
     ]
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
     rows, bad = parted(manifest_file.read(tmp_path / "a.jsonl"))
     assert len(rows) == 1
-    assert list(bad) == [f"a.jsonl:{number}" for number in range(2, 10)]
+    assert list(bad) == [f"a.jsonl:{number}" for number in range(2, 11)]
     assert bad["a.jsonl:6"] == "split must be train, dev, test or extra, not 'holdout'"
     assert bad["a.jsonl:9"] == "end (2 s) must come after start (3 s)"
 
@@ -81,6 +82,13 @@ def test_csv_lines_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         "a.csv:3": "text must be a string",
         "a.csv:4": "not UTF-8; save the file as UTF-8",
     }
+
+
+def test_path_of_windows_is_read_and_a_backslash_in_a_name_kept(tmp_path: Path) -> None:
+    (tmp_path / "own\\name.wav").touch()
+    (tmp_path / "a.csv").write_text("audio,text\nclips\\a.wav,Hej.\nown\\name.wav,Nej.\n")
+    first, second = rows_of(tmp_path / "a.csv", tmp_path)
+    assert (first.audio, second.audio) == ("clips/a.wav", "own\\name.wav")
 
 
 def test_swedish_decimal_comma_is_read_in_times(tmp_path: Path) -> None:

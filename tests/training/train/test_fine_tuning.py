@@ -1,11 +1,15 @@
 """Runs that start from a checkpoint: what they take over, what they refuse, what they say."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig as PeftLoraConfig
+from peft import get_peft_model
+from safetensors.torch import load_file, save_file
 from transformers import WhisperForConditionalGeneration
 
 from services.contract.errors import ConfigError, QualityError, TokenizerError
@@ -120,6 +124,44 @@ def test_base_that_could_never_be_converted_is_refused_before_training(
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(ConfigError, match="model.base: no Whisper checkpoint at"):
         train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`")
+def test_adapter_in_the_place_of_a_base_is_refused_before_training(
+    tiny_run: TrainConfig,
+    corpus: PreparedCorpus,
+    tiny_checkpoint_dir: Path,
+    tmp_path: Path,
+    run_dir: Path,
+) -> None:
+    base = tmp_path / "base"
+    whisper = WhisperForConditionalGeneration.from_pretrained(tiny_checkpoint_dir)
+    adapted = get_peft_model(whisper, PeftLoraConfig(r=2, target_modules=["q_proj"]))
+    adapted.save_pretrained(base)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny_checkpoint_dir / name, base)
+    with pytest.raises(ConfigError, match="model.base: .*/base holds an adapter; merge it"):
+        train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
+
+
+@pytest.mark.slow
+def test_weights_that_are_no_numbers_any_more_end_the_run_and_replace_no_checkpoint(
+    tiny_run: TrainConfig,
+    corpus: PreparedCorpus,
+    tiny_checkpoint_dir: Path,
+    tmp_path: Path,
+    run_dir: Path,
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_checkpoint_dir, base)
+    weights = load_file(base / "model.safetensors")
+    weights["model.encoder.conv1.weight"].fill_(torch.nan)
+    save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(QualityError, match="no numbers any more at step 4: lower"):
+        train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
+    assert not list((run_dir / "checkpoints").glob("checkpoint-*"))
+    line = json.loads((run_dir / "log.jsonl").read_text().splitlines()[0])
+    assert math.isnan(line["loss"])
 
 
 def test_missing_base_model_is_named(

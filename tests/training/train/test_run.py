@@ -127,6 +127,17 @@ def test_finished_run_is_not_trained_again(
         train(tiny_model, changed(tiny_run, learning_rate=1e-2), corpus, run_dir, seed=1)
 
 
+def test_run_goes_on_with_what_fits_another_machine(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
+) -> None:
+    (run_dir / "final").mkdir(parents=True)
+    assert train(tiny_model, tiny_run, corpus, run_dir, seed=1)
+    other = changed(tiny_run, data_workers=1, keep_last=1, log_every_steps=5)
+    assert train(tiny_model, other, corpus, run_dir, seed=1)
+    with pytest.raises(ConfigError, match="^train.batch_size changed"):
+        train(tiny_model, changed(other, batch_size=2, keep_last=3), corpus, run_dir, seed=1)
+
+
 def test_run_of_a_version_with_fewer_options_goes_on(
     tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
 ) -> None:
