@@ -157,9 +157,10 @@ def evaluate(config: TrainingConfig, model: str | None) -> None:
 
 
 def _as_served(config: TrainingConfig) -> EvaluateConfig:
-    """Measure the trained model with the weights and windows that its bundle will have."""
+    """Measure what was trained, with the weights and windows that its bundle will have."""
+    trained = config.model.model_dump(include={"language", "task"})
     served = config.convert.model_dump(include={"quantization", "window_s", "packs_speech"})
-    return config.evaluate.model_copy(update=served)
+    return config.evaluate.model_copy(update=trained | served)
 
 
 def convert(config: TrainingConfig) -> Path:

@@ -32,6 +32,7 @@ def config_file(folder: Path, tiny_checkpoint_dir: Path) -> Path:
         "labels": {"segmentation": "short", "timestamps_share": 0.5},
         "word_times": str(work / "corpus" / "sv-SE" / "word_times.jsonl"),
     }
+    content["evaluate"] |= {"language": "fi"}  # of other models
     content["deploy"] = {"models_dir": str(folder / "models")}
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(content))
@@ -64,6 +65,8 @@ def test_recipe_goes_from_text_to_a_deployed_bundle(finished: list[str], folder:
     work = folder / "work"
     assert (work / "report" / "page.html").is_file()
     assert yaml.safe_load((work / "config.yaml").read_text())["train"]["max_steps"] == 4
+    report = json.loads((work / "report" / "report.json").read_text())
+    assert report["config"]["language"] == "sv", "what was trained is measured in its language"
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ Context = Literal["full", "short"]
 class EvaluateConfig(WindowShape):
     """What is measured, and how the model is run for it.
 
-    The windows are those of `convert`, and for a bundle its own: joined clips are cut as it asks.
+    The trained model is measured in the language and task of `model`, with the weights and windows
+    of `convert`; of a bundle the windows are its own: joined clips are cut as it asks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -24,9 +25,9 @@ class EvaluateConfig(WindowShape):
     contexts: tuple[Context, ...] = Field(default=("full", "short"), min_length=1)
     """Padded to 30 s, or only as long as the clip needs; the difference decides short_context."""
     language: str = "sv"
-    """Language to decode in."""
+    """Language to decode another model in."""
     task: Literal["transcribe", "translate"] = "transcribe"
-    """Task to decode."""
+    """Task of another model."""
     timestamps: bool = True
     """Decode with timestamp tokens, as the service does."""
     beam_size: int = Field(default=5, ge=1)
