@@ -64,13 +64,14 @@ def listen(host: str, port: int) -> socket.socket:
     """Open the listening socket before anything else starts.
 
     Raises:
-        SettingsError: the address is taken or not one of this machine.
+        SettingsError: the address is taken, not one of this machine, or none.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        why = os.strerror(error.errno or 0)
+        errno = error.errno or 0  # Those of names that lead nowhere are negative.
+        why = os.strerror(errno) if errno >= 0 else "No such host"
         raise SettingsError(
             f"Cannot listen on {host} port {port}: {why}. Stop what uses it, or choose "
             "another STT_HOST or STT_PORT.",

@@ -36,10 +36,17 @@ FORMATS = "flac, mp3, mp4, mpeg, mpga, m4a, ogg, opus, wav, webm"
 
 def main(requests: TextIO = sys.stdin, answers: TextIO = sys.stdout) -> None:
     """Answer requests until the input ends."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    limit_memory()
     av.logging.set_level(av.logging.PANIC)
     for line in requests:
         print(json.dumps(answer(json.loads(line))), file=answers, flush=True)
+
+
+def limit_memory() -> None:
+    """Bound this process, unless who started the API has set a lower limit."""
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    if most == resource.RLIM_INFINITY or most > MEMORY_BYTES:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from services.contract.errors import ServiceError
 
 #: The kernel's limit for a socket's path is 108 bytes on Linux and 104 on macOS.
 MAX_SOCKET_PATH_BYTES = 100
+#: Others mean something in an address of Redis, or in its list of clients, which RQ reads.
+PLAIN_PATH = re.compile(r"[\w/.,@~+-]+")
 #: A killed predecessor's Redis may still be writing its last changes.
 LOCK_TIMEOUT_S = 5.0
 
@@ -48,10 +50,10 @@ def find_server() -> str:
 
 
 def socket_path(data_dir: Path) -> Path:
-    """Return where the Redis of a data folder listens; elsewhere if the folder's path is long."""
+    """Return where the Redis of a data folder listens; elsewhere if its path is long or odd."""
     folder = data_dir.resolve() / "redis"
     path = folder / "redis.sock"
-    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES and PLAIN_PATH.fullmatch(str(path)):
         return path
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"whisper-sv-{os.getuid()}-{digest}" / "redis.sock"
@@ -77,7 +79,9 @@ def plan(data_dir: Path, environ: dict[str, str], lock: int) -> ChildPlan:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if socket.parent.stat().st_uid != os.getuid():
-        raise ServiceError(f"{socket.parent} belongs to somebody else; choose a shorter --data-dir")
+        raise ServiceError(
+            f"{socket.parent} belongs to somebody else; choose a shorter or plainer --data-dir"
+        )
     options = {
         "port": "0",
         "unixsocket": str(socket),

@@ -171,15 +171,16 @@ def known_names() -> set[str]:
 def load(kind: type[AnySettings], environ: Mapping[str, str] | None = None) -> AnySettings:
     """Build the settings of one process from its environment.
 
-    An empty value means the default, so that compose files can pass `${STT_X:-}` through.
+    An empty value means the default, so that compose files can pass `${STT_X:-}` through. Spaces
+    around a value are none of it: a file with Windows' line ends leaves one that nobody sees.
 
     Raises:
         SettingsError: an unknown `STT_` name, or a value out of bounds.
     """
     given = {
-        name: value
+        name: value.strip()
         for name, value in (os.environ if environ is None else environ).items()
-        if name.startswith(PREFIX) and value != ""
+        if name.startswith(PREFIX) and value.strip()
     }
     refuse_unknown(given)
     fields = {name.removeprefix(PREFIX).lower(): value for name, value in given.items()}

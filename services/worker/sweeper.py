@@ -75,6 +75,7 @@ class Sweeper:
         self._alive_at = time.monotonic()
         self._quiet_until = self._alive_at + lease_s
         self._is_away = False
+        self._clock_ahead_s = time.time() - time.monotonic()
 
     def redis_answered(self) -> None:
         """Note that Redis is there. After a pause nobody sweeps for one lease: the others could
@@ -93,6 +94,8 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Requeue abandoned jobs, or fail those that have taken too many workers down."""
+        if self._clock_jumped():
+            self._quiet_until = time.monotonic() + self._lease_s
         if time.monotonic() < self._quiet_until:
             return
         for queue in self._queues:
@@ -113,6 +116,12 @@ class Sweeper:
     def clear_alone(self, job_id: str) -> None:
         """Note that it came through."""
         self._redis.delete(_alone_key(job_id))
+
+    def _clock_jumped(self) -> bool:
+        """Whether the clock was set, or the machine slept, since the last look: all leases are
+        over by it, also those of the living."""
+        before, self._clock_ahead_s = self._clock_ahead_s, time.time() - time.monotonic()
+        return abs(self._clock_ahead_s - before) > self._lease_s / 3
 
     def _expired(self, queue: Queue) -> list[str]:
         key = queue.started_job_registry.key

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from services.api import probe_process
-from services.api.probe import N_PROCESSES, Probe
+from services.api.probe import COMMAND, N_PROCESSES, Probe
 from services.api.wav_header import wav_duration
 from services.contract.audio_store import AudioStore
 from services.contract.errors import (
@@ -131,6 +131,13 @@ def test_a_bucket_that_is_slow_is_not_blamed_on_the_file(
         command = (sys.executable, "-c", f"{program}; time.sleep(60)")
         with running(Probe(store.url, 1, command)) as probe, pytest.raises(kind, match="1 s"):
             look(probe, "a", 1)
+
+
+def test_a_limit_on_memory_from_outside_is_kept(store: AudioStore) -> None:
+    limited = ("sh", "-c", 'ulimit -v 3000000; exec "$@"', "sh", *COMMAND)
+    n_bytes = put(store, "a", encoded("flac"))
+    with running(Probe(store.url, timeout_s=20, command=limited)) as probe:
+        assert look(probe, "a", n_bytes) == pytest.approx(1.0, abs=0.1)
 
 
 @pytest.mark.parametrize(("command", "words"), [(HANG, "longer than 0.3 s"), (CRASH, "crashes")])

@@ -19,9 +19,11 @@ def start(data_dir: Path, lock: int) -> ChildProcess:
     return child
 
 
-@pytest.mark.parametrize("depth", [1, 60], ids=["short path", "path too long for a socket"])
-def test_it_keeps_what_it_is_given_and_never_evicts(tmp_path: Path, depth: int) -> None:
-    data_dir = tmp_path / ("d" * depth)
+@pytest.mark.parametrize(
+    "name", ["d", "d" * 60, "my data, 100% #1?"], ids=["plain", "too long for a socket", "odd"]
+)
+def test_it_keeps_what_it_is_given_and_never_evicts(tmp_path: Path, name: str) -> None:
+    data_dir = tmp_path / name
     data_dir.mkdir()
     with embedded_redis.locked(data_dir) as lock:
         for expected in (None, b"here"):
@@ -30,6 +32,7 @@ def test_it_keeps_what_it_is_given_and_never_evicts(tmp_path: Path, depth: int) 
                 with Redis.from_url(embedded_redis.url(data_dir)) as client:
                     assert client.get("job") == expected
                     client.set("job", "here")
+                    assert client.client_info()["db"] == 0  # RQ asks at a worker's start
                     assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
             finally:
                 child.stop()

@@ -69,6 +69,12 @@ def test_an_empty_value_means_the_default() -> None:
     assert load(WorkerSettings, {"STT_SLOTS": ""}).slots == WorkerSettings().slots
 
 
+def test_a_file_with_the_line_ends_of_windows_means_the_same() -> None:
+    settings = load(ApiSettings, {"STT_HOST": "127.0.0.1\r", "STT_LOG_LEVEL": "DEBUG\r"})
+    assert (settings.host, settings.log_level) == ("127.0.0.1", "DEBUG")
+    assert load(ApiSettings, {"STT_PORT": "\r"}).port == 8000
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         load(ClientSettings, {}).base_url = "http://elsewhere"

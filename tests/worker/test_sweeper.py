@@ -137,6 +137,20 @@ def test_a_pause_of_redis_counts_as_an_outage(hall: Hall) -> None:
     assert hall.waiting() == []
 
 
+def test_nobody_sweeps_for_a_lease_after_the_clock_jumped(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = hall.send()
+    hall.start(ttl=60)
+    real_time = time.time
+    monkeypatch.setattr(time, "time", lambda: real_time() + 7200)  # a laptop was opened again
+    hall.sweeper.sweep()
+    assert hall.waiting() == []
+    time.sleep(LEASE_S * 1.2)
+    hall.sweeper.sweep()
+    assert hall.waiting() == [job_id]
+
+
 def test_a_new_worker_sweeps_nothing_at_first(hall: Hall) -> None:
     hall.send()
     hall.start()
