@@ -88,6 +88,17 @@ def test_letters_twice_as_large_fit_into_their_buttons(
     assert pick["x"] + pick["width"] <= panel["x"] + panel["width"]
 
 
+def test_what_is_written_from_the_right_begins_there(
+    visitor: Visitor, stack: RunningStack
+) -> None:
+    page = visitor.open(stack.url)
+    page.click("#sample")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    # What Firefox makes of its own "match-parent", in a list that is written from the left.
+    page.evaluate("document.styleSheets[0].insertRule('li { text-align: left }')")
+    expect(page.locator(".segment p")).to_have_css("text-align", "start")
+
+
 def test_on_paper_there_is_the_transcript_alone(visitor: Visitor, stack: RunningStack) -> None:
     page = visitor.open(stack.url)
     page.click("#sample")
