@@ -104,9 +104,7 @@ def test_what_cannot_be_played_says_why_the_player_goes(
     expect(page.locator("#trouble")).to_contain_text("sound device")
 
 
-def test_what_is_written_from_the_right_begins_there(
-    visitor: Visitor, stack: RunningStack
-) -> None:
+def test_what_is_written_from_the_right_begins_there(visitor: Visitor, stack: RunningStack) -> None:
     page = visitor.open(stack.url)
     page.click("#sample")
     expect(page.locator("#segments")).to_contain_text(SENTENCE)
@@ -198,6 +196,7 @@ def test_where_recording_fails_it_is_said_and_can_be_tried_again(
     expect(page.locator("#record-hint")).to_contain_text("odd")
     expect(page.locator("#announcer")).to_contain_text("odd")
     expect(page.locator("#record")).to_be_enabled()
+    expect(page.locator("#record")).to_be_focused()
     expect(page.locator("#recording")).to_be_hidden()
 
 
