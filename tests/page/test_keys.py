@@ -84,6 +84,20 @@ def test_without_a_key_the_page_says_so_and_asks_again(
     expect(page.locator("#trouble")).not_to_be_visible()
 
 
+def test_a_key_that_is_given_for_an_upload_starts_the_page_too(
+    visitor: Visitor, locked_stack: RunningStack, speech: Callable[..., Path]
+) -> None:
+    page = visitor.open(locked_stack.url)
+    page.click("#key-later")
+    expect(page.locator("#trouble")).to_contain_text("key")
+    page.set_input_files("#files", str(speech("hej")))
+    page.fill("#key", KEY)
+    page.keyboard.press("Enter")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    expect(page.locator("#model")).to_have_text("tiny@1")
+    expect(page.locator("#trouble")).not_to_be_visible()
+
+
 def test_where_recording_is_forbidden_upload_is_offered(
     visitor: Visitor, locked_stack: RunningStack
 ) -> None:

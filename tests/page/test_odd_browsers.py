@@ -31,6 +31,11 @@ MediaRecorder = class extends MediaRecorder {
   start(ms) { super.start(ms); setTimeout(() => this.dispatchEvent(new Event("error")), 700); }
 };
 """
+#: As Firefox does it at the first sound where no device plays it.
+NO_SOUND = """
+Object.defineProperty(audio, "error", { value: { code: MediaError.MEDIA_ERR_DECODE } });
+audio.dispatchEvent(new Event("error"));
+"""
 REFUSED = """
 navigator.clipboard.writeText = () => Promise.reject(new DOMException("no", "NotAllowedError"));
 """
@@ -86,6 +91,26 @@ def test_letters_twice_as_large_fit_into_their_buttons(
     panel, pick = page.locator(".drop").bounding_box(), page.locator("#pick").bounding_box()
     assert panel and pick
     assert pick["x"] + pick["width"] <= panel["x"] + panel["width"]
+
+
+def test_what_cannot_be_played_says_why_the_player_goes(
+    visitor: Visitor, stack: RunningStack
+) -> None:
+    page = visitor.open(stack.url)
+    page.click("#sample")
+    expect(page.locator("#player")).to_be_visible()
+    page.evaluate(NO_SOUND)
+    expect(page.locator("#player")).to_be_hidden()
+    expect(page.locator("#trouble")).to_contain_text("sound device")
+
+
+def test_what_is_written_from_the_right_begins_there(visitor: Visitor, stack: RunningStack) -> None:
+    page = visitor.open(stack.url)
+    page.click("#sample")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    # What Firefox makes of its own "match-parent", in a list that is written from the left.
+    page.evaluate("document.styleSheets[0].insertRule('li { text-align: left }')")
+    expect(page.locator(".segment p")).to_have_css("text-align", "start")
 
 
 def test_on_paper_there_is_the_transcript_alone(visitor: Visitor, stack: RunningStack) -> None:
@@ -171,6 +196,7 @@ def test_where_recording_fails_it_is_said_and_can_be_tried_again(
     expect(page.locator("#record-hint")).to_contain_text("odd")
     expect(page.locator("#announcer")).to_contain_text("odd")
     expect(page.locator("#record")).to_be_enabled()
+    expect(page.locator("#record")).to_be_focused()
     expect(page.locator("#recording")).to_be_hidden()
 
 

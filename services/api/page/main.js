@@ -14,6 +14,8 @@ import * as viewer from "./viewer.js";
 const $ = (id) => document.getElementById(id);
 
 let selectedId = null;
+/** Whether the start was given up, as after "later". */
+let isStopped = false;
 
 /** Show a recording; the address remembers it over a reload. */
 function select(id, { byHand = false } = {}) {
@@ -78,13 +80,15 @@ async function trySample() {
 
 /** What needs the service; tried again until it answers. */
 async function start() {
+  isStopped = false;
   try {
     await showModel();
     await recall();
     showTrouble(null);
   } catch (error) {
     showTrouble(error.message);
-    if (error.isPassing) setTimeout(start, 3000);
+    isStopped = !error.isPassing;
+    if (!isStopped) setTimeout(start, 3000);
     return;
   }
   const [, wanted] = location.hash.match(/^#job\/(.+)$/) ?? [];
@@ -98,6 +102,10 @@ $("sample").addEventListener("click", () => guarded(trySample));
 $("key-button").addEventListener("click", () => {
   forgetKey();
   start();
+});
+// After "later" an upload may be what asks for the key.
+$("key-dialog").addEventListener("close", ({ target }) => {
+  if (isStopped && target.returnValue === "given") start();
 });
 refresh();
 start();

@@ -3,12 +3,14 @@
 import { call, jobPath } from "./api.js";
 import { clock } from "./format.js";
 import { currentKey } from "./key.js";
+import { showTrouble } from "./say.js";
 import { highlight } from "./transcript.js";
 
 const $ = (id) => document.getElementById(id);
 const [audio, seek, play] = [$("audio"), $("seek"), $("play")];
 
 const AGAIN_MS = 2000;
+const UNPLAYABLE = "The browser cannot play it: no sound device is connected, or the recording is damaged.";
 
 let shown = null;
 
@@ -48,8 +50,10 @@ const isAway = (id) => call(jobPath(id, "audio"), { method: "HEAD" }).then(() =>
 /** The recording is deleted before its transcript, after a time that the operator sets; or nobody answers. */
 async function takeAway() {
   $("player").hidden = true;
-  const [id, from, isBroken] = [shown, audio.currentTime, audio.error?.code === MediaError.MEDIA_ERR_NETWORK];
+  const [id, from, code] = [shown, audio.currentTime, audio.error?.code];
+  const isBroken = code === MediaError.MEDIA_ERR_NETWORK;
   if (id && (isBroken || (await isAway(id)))) await fetchWhenBack(id, from);
+  else if (shown === id && code === MediaError.MEDIA_ERR_DECODE) showTrouble(UNPLAYABLE);
 }
 
 /** Go to a moment and play on from there. */

@@ -29,6 +29,8 @@ export function listen(send) {
       announce(explain(error));
     });
     $("record").disabled = false;
+    // What is disabled loses the focus, and the keyboard would start from the top.
+    if (!session) $("record").focus();
   });
   $("record-stop").addEventListener("click", async () => {
     const file = await finish();
