@@ -76,7 +76,7 @@ def test_without_a_key_the_page_says_so_and_asks_again(
 ) -> None:
     page = visitor.open(locked_stack.url)
     page.click("#key-later")
-    expect(page.locator("#trouble")).to_contain_text("key")
+    expect(page.locator("#trouble")).to_contain_text("give it by the button at the top")
     page.click("#key-button")
     page.fill("#key", KEY)
     page.click("text=Use this key")
@@ -89,7 +89,7 @@ def test_a_key_that_is_given_for_an_upload_starts_the_page_too(
 ) -> None:
     page = visitor.open(locked_stack.url)
     page.click("#key-later")
-    expect(page.locator("#trouble")).to_contain_text("key")
+    expect(page.locator("#trouble")).to_contain_text("give it by the button at the top")
     page.set_input_files("#files", str(speech("hej")))
     page.fill("#key", KEY)
     page.keyboard.press("Enter")

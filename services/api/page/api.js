@@ -104,7 +104,11 @@ function send(body, onProgress, signal) {
   });
 }
 
+const NO_KEY = "This service asks for an API key: give it by the button at the top.";
+
 function toError(status, text) {
+  // The answer itself is for programs.
+  if (status === 401) return new ApiError(status, "invalid_api_key", NO_KEY);
   try {
     const { code, message } = JSON.parse(text).error;
     return new ApiError(status, code, message);
