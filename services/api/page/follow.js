@@ -7,6 +7,8 @@ import { isKeyPutOff } from "./key.js";
 import { announce, showTrouble } from "./say.js";
 
 const POLL_MS = 2000;
+// More open recordings than this are asked about less often: some ten requests a second are the most.
+const POLL_JOBS = 20;
 // HTTP/1.1 gives a page six connections in all: one event stream, and some room for the rest.
 const AT_ONCE = 3;
 
@@ -115,7 +117,7 @@ export async function poll() {
   } catch (error) {
     noteFailure(error);
   }
-  setTimeout(poll, POLL_MS);
+  setTimeout(poll, POLL_MS * Math.max(1, open.length / POLL_JOBS));
 }
 
 function noteFailure(error) {
