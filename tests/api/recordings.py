@@ -150,3 +150,11 @@ def dictation(n_blocks: int = 10) -> bytes:
     header[0x26:0x3E] = b"261125101500261125101600"  # begun and ended: year to second
     noise = bytes(range(23, 229)) * 3
     return bytes(header) + n_blocks * (bytes([0, 0, 12, 0, 0, 0]) + noise[:506])
+
+
+#: What few send: a recording of each kind, and its length in seconds.
+RARE = {
+    "corpus": (sphere(2.0), 2.0),
+    "dictation": (dictation(10), 2.95),
+    "broadcast": (encoded("loas", 2.0), 2.0),
+}

@@ -20,12 +20,11 @@ from services.contract.errors import (
     UnsupportedAudioError,
 )
 from tests.api.recordings import (
+    RARE,
     amr_with_pauses,
     browser_webm,
-    dictation,
     encoded,
     flv_with_a_late_picture,
-    sphere,
     stream_at,
     wav,
 )
@@ -86,14 +85,7 @@ def test_a_pause_at_the_start_of_a_phone_s_recording_is_no_damage(store: AudioSt
     assert probe_process.duration(store, "a", n_bytes) == pytest.approx(41.84, abs=0.1)
 
 
-@pytest.mark.parametrize(
-    ("body", "seconds"),
-    [
-        pytest.param(sphere(2.0), 2.0, id="corpus"),
-        pytest.param(dictation(10), 2.95, id="dictation"),
-        pytest.param(encoded("loas", 2.0), 2.0, id="broadcast"),
-    ],
-)
+@pytest.mark.parametrize(("body", "seconds"), RARE.values(), ids=RARE)
 def test_rare_containers_are_taken(store: AudioStore, body: bytes, seconds: float) -> None:
     n_bytes = put(store, "a", body)
     assert probe_process.duration(store, "a", n_bytes) == pytest.approx(seconds, abs=0.2)

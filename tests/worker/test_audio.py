@@ -12,11 +12,10 @@ from services.contract.errors import AudioTooLongError, EmptyAudioError, Unsuppo
 from services.worker.audio import decode
 from services.worker.samples import SAMPLE_RATE
 from tests.api.recordings import (
+    RARE,
     amr_with_pauses,
-    dictation,
     encoded,
     flv_with_a_late_picture,
-    sphere,
 )
 from tests.worker.encoded import encode, samples_of
 
@@ -178,14 +177,7 @@ def test_the_pauses_of_a_phone_keep_their_length(wide: bool) -> None:
     assert np.abs(heard[-SAMPLE_RATE // 2 :]).mean() > 1e-4
 
 
-@pytest.mark.parametrize(
-    ("body", "seconds"),
-    [
-        pytest.param(sphere(2.0), 2.0, id="corpus"),
-        pytest.param(dictation(10), 2.95, id="dictation"),
-        pytest.param(encoded("loas", 2.0), 2.0, id="broadcast"),
-    ],
-)
+@pytest.mark.parametrize(("body", "seconds"), RARE.values(), ids=RARE)
 def test_rare_containers_are_heard(body: bytes, seconds: float) -> None:
     heard = samples_of(io.BytesIO(body))
     assert len(heard) / SAMPLE_RATE == pytest.approx(seconds, abs=0.2)
