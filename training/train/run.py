@@ -100,10 +100,11 @@ def _train(
 ) -> bool:
     folder = run_dir / "checkpoints"
     stop = StopCallback(max_time_s)
-    remote = RemoteCheckpoints(config.remote, config.keep_last) if config.remote else None
+    n_last = max(config.keep_last, config.average_last)
+    remote = RemoteCheckpoints(config.remote, n_last) if config.remote else None
     with processes.main_process_first():  # the others find the folder as it is to be
         if remote is not None and is_first_process():
-            remote.fetch_newest(folder)
+            remote.fetch(folder)
         keep_fingerprint(model, config, corpus, seed, run_dir)
         start = checkpoints.newest_complete(folder)
     setup = prepare_setup(model, config, corpus, seed)

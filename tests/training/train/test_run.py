@@ -201,9 +201,11 @@ def test_length_may_change_until_the_rate_decays(
 def test_average_of_the_last_checkpoints_is_tried(
     tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
 ) -> None:
-    averaged = changed(tiny_run, average_last=2, keep_last=1)
+    copies = run_dir.with_name("copies")
+    averaged = changed(tiny_run, average_last=2, keep_last=1, remote=copies.as_uri())
     assert train(tiny_model, averaged, corpus, run_dir, seed=1)
     assert len(checkpoints.complete_checkpoints(run_dir / "checkpoints")) == 2
+    assert len(checkpoints.complete_checkpoints(copies)) == 2
 
 
 @pytest.mark.slow
