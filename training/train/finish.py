@@ -79,9 +79,6 @@ def choose_weights(
     newest = checkpoints.newest_complete(folder)
     if newest is None:
         raise CheckpointError(f"{folder} holds no complete checkpoint; run the same command again")
-    if checkpoints.word_error_rate(newest) is None:  # killed between the last save and its rating
-        load_trainee(setup.trainee, newest)
-        saver.evaluate(newest, checkpoints.step_of(newest))
     best = checkpoints.best(checkpoints.complete_checkpoints(folder)) or newest
     result = DevResult.read(best / checkpoints.EVALUATION)
     if config.average_last > 1:

@@ -114,9 +114,12 @@ def _train(
     saver = CheckpointCallback(trainer, setup.speech, dev_clips, config, log, remote)
     for callback in (log, saver, stop):
         trainer.add_callback(callback)
-    if start is not None and trainer.is_world_process_zero():
-        logger.info("continuing from %s", start)
-    if start is None and model.base is not None:
+    if start is not None:
+        if trainer.is_world_process_zero():
+            logger.info("continuing from %s", start)
+            saver.evaluate_missed(start)
+        trainer.accelerator.wait_for_everyone()
+    elif model.base is not None:
         _measure_start(trainer, saver, run_dir / BASELINE)
     with stop.listening():
         trainer.train(resume_from_checkpoint=None if start is None else str(start))
