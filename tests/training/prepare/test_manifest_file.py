@@ -13,7 +13,7 @@ from training.prepare.config import PrepareConfig
 from training.prepare.run import prepare
 
 MANIFEST_LINES = [
-    {"audio": "a.wav", "text": "Hej.", "speaker": "anna", "split": "validation"},
+    {"audio": "a.wav", "text": "Hej.", "speaker": "anna", "split": " Validation"},
     {"audio": "sub/b.wav", "text": "Två, delar.", "start": 1.5, "end": 3},
 ]
 
@@ -27,8 +27,8 @@ def test_manifest_of_every_kind(tmp_path: Path, kind: str) -> None:
         between = "," if kind == "csv" else "\t"
         table = [
             ["audio", "text", "speaker", "split", "start", "end"],
-            ["a.wav", "Hej.", "anna", "validation", "", ""],
-            ["sub/b.wav", '"Två, delar."', "", "", "1.5", "3"],
+            ["a.wav", "Hej.", "anna", "Validation ", "", ""],
+            ["sub/b.wav", '"Två, delar."', "", " ", "1.5", "3"],
         ]
         path.write_text("\ufeff" + "\n".join(between.join(line) for line in table))
     first, second = rows_of(path, tmp_path)
