@@ -124,6 +124,9 @@ def test_base_that_could_never_be_converted_is_refused_before_training(
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(ConfigError, match="model.base: no Whisper checkpoint at"):
         train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
+    (base / "config.json").write_text("[]")
+    with pytest.raises(ConfigError, match="model.base: no Whisper checkpoint at"):
+        train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`")
