@@ -70,7 +70,7 @@ def stage(
         _lay_out(bundle_dir, checkpoint, stage_dir)
         manifest = _write_manifest(manifest, stage_dir)
         if report is not None:
-            _add_report(report, stage_dir / "evaluation")
+            _add_report(_public(report, manifest), stage_dir / "evaluation")
         card = model_card(config, manifest, report)
         (stage_dir / "README.md").write_text(card, encoding="utf-8")
     except OSError as error:
@@ -122,6 +122,14 @@ def _write_manifest(manifest: BundleManifest, stage_dir: Path) -> BundleManifest
     staged = manifest.model_copy(update={"files": hash_files(stage_dir, names)})
     write_manifest(stage_dir, staged)
     return staged
+
+
+def _public(report: EvaluationReport, manifest: BundleManifest) -> EvaluationReport:
+    """Leave out the paths of this machine, which may hold the name of a user."""
+    times = report.config.word_times
+    config = report.config.model_copy(update={"word_times": times and Path(times.name)})
+    model = f"{manifest.name}@{manifest.version}"
+    return report.model_copy(update={"model": model, "config": config})
 
 
 def _add_report(report: EvaluationReport, folder: Path) -> None:

@@ -68,6 +68,8 @@ def test_fine_tuning_keeps_the_generation_facts_of_its_base(
     for key in ("alignment_heads", "lang_to_id", "no_timestamps_token_id", "suppress_tokens"):
         assert after[key] == before[key]
     assert json.loads((run_dir / "baseline.json").read_text())["step"] == 0
+    told = json.loads((run_dir / "final" / "training.json").read_text())["base_model"]
+    assert told == tiny_checkpoint_dir.name, "its path says nothing to others"
 
 
 @pytest.mark.slow
