@@ -149,6 +149,19 @@ def test_report_of_another_model_is_refused(
         publish(DRY, bundle_dir, checkpoint, other, tmp_path / "stage")
 
 
+def test_report_that_the_bundle_does_not_cite_is_refused(
+    trained: tuple[Path, Path, EvaluationReport], tmp_path: Path
+) -> None:
+    checkpoint, bundle_dir, report = trained
+    (full, short) = report.results
+    other = report.model_copy(
+        update={"results": (full.model_copy(update={"split": "dev"}), full, short)}
+    )
+    with pytest.raises(PublishError, match="cites other results: run `convert` again"):
+        publish(DRY, bundle_dir, checkpoint, other, tmp_path / "stage")
+    assert not (tmp_path / "stage").exists()
+
+
 def test_clashing_configs_are_refused() -> None:
     assert merge_configs({"a": 1}, {"a": 1, "b": 2}) == {"a": 1, "b": 2}
     with pytest.raises(PublishError, match="disagree on a"):
