@@ -151,8 +151,7 @@ def _train(config: "TrainingConfig", options: argparse.Namespace) -> bool:
 def _evaluate(config: "TrainingConfig", options: argparse.Namespace) -> bool:
     from training.recipe import evaluate
 
-    evaluate(config, options.model)
-    print(config.work_dir / "report" / "page.html")
+    print(evaluate(config, options.model) / "page.html")
     return True
 
 

@@ -14,7 +14,7 @@ from training.convert.record import ConversionRecord, forget
 from training.convert.run import convert as convert_checkpoint
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.models import weights_sha256
-from training.evaluate.report import REPORT_FILE, EvaluationReport, read_report
+from training.evaluate.report import REPORT_FILE, EvaluationReport, folder_name, read_report
 from training.evaluate.run import evaluate as evaluate_model
 from training.prepare.run import prepare as prepare_corpus
 from training.prepare.shards import PreparedCorpus
@@ -148,12 +148,16 @@ def train(config: TrainingConfig, max_time_s: float | None) -> bool:
     )
 
 
-def evaluate(config: TrainingConfig, model: str | None) -> None:
-    """Measure the trained model as it will be served, or any other model."""
+def evaluate(config: TrainingConfig, model: str | None) -> Path:
+    """Measure the trained model as it will be served, or any other model.
+
+    Returns:
+        the report's folder; another model has its own, for `convert` and `publish` read `report`.
+    """
     section = config.evaluate if model else _as_served(config)
-    evaluate_model(
-        section, model or str(_trained(config)), open_corpus(config), config.work_dir / "report"
-    )
+    out_dir = config.work_dir / (f"report-{folder_name(model)}" if model else "report")
+    evaluate_model(section, model or str(_trained(config)), open_corpus(config), out_dir)
+    return out_dir
 
 
 def _as_served(config: TrainingConfig) -> EvaluateConfig:

@@ -83,6 +83,18 @@ def test_finished_recipe_makes_nothing_twice(
 
 
 @pytest.mark.slow
+def test_report_of_another_model_leaves_that_of_the_trained_one_alone(
+    finished: list[str], folder: Path, tiny_bundle_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (folder / "work" / "report" / "report.json").read_bytes()
+    options = ["--model", str(tiny_bundle_dir), "--set", "evaluate.language=sv"]
+    assert main(["evaluate", *finished[1:], *options]) == 0
+    page = Path(capsys.readouterr().out.splitlines()[-1])
+    assert page.parent.name.startswith("report-") and "tiny@1" in page.read_text()
+    assert (folder / "work" / "report" / "report.json").read_bytes() == before
+
+
+@pytest.mark.slow
 def test_finished_recipe_does_not_undo_a_rollback(
     finished: list[str], folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

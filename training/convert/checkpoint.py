@@ -141,12 +141,25 @@ def _check_alignment_heads(config: dict[str, Any], generation: dict[str, Any]) -
             "alignment heads: generation_config.json has none, so word times would be poor; copy "
             "them from openai's model of this size"
         )
+    if not isinstance(heads, list) or not all(map(_is_head, heads)):
+        raise CheckpointError(
+            "alignment heads: generation_config.json must list pairs of layer and head; copy them "
+            "from openai's model of this size"
+        )
     for layer, head in heads:
         if layer >= config["decoder_layers"] or head >= config["decoder_attention_heads"]:
             raise CheckpointError(
                 f"alignment heads: layer {layer}, head {head} does not exist in this decoder; they "
                 "belong to a model of another size"
             )
+
+
+def _is_head(pair: Any) -> bool:
+    return (
+        isinstance(pair, list)
+        and len(pair) == 2
+        and all(isinstance(number, int) and number >= 0 for number in pair)
+    )
 
 
 def _check_special_tokens(generation: dict[str, Any]) -> None:

@@ -35,9 +35,13 @@ def results_of(report: EvaluationReport | None, checkpoint: Path, config: Conver
             f"the report measured {report.config.quantization} weights and convert.quantization is "
             f"{config.quantization}: run `evaluate` again with this config"
         )
-    proved = report.proves_short_context()
-    served = "short" if proved else "full"
-    return Results(proved, tuple(_evaluation(r) for r in report.results if r.context == served))
+    return Results(report.proves_short_context(), cited(report))
+
+
+def cited(report: EvaluationReport) -> tuple[Evaluation, ...]:
+    """Take the results in the context in which the model will be served."""
+    served = "short" if report.proves_short_context() else "full"
+    return tuple(_evaluation(result) for result in report.results if result.context == served)
 
 
 def _evaluation(result: SplitResult) -> Evaluation:

@@ -7,7 +7,6 @@ compare/
 """
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from training.evaluate import plots
 from training.evaluate.bootstrap import Interval, difference_interval, rate_interval
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.html import Text, figure, page, paragraph, percent, table
-from training.evaluate.report import EvaluationReport, SplitResult, Utterance
+from training.evaluate.report import EvaluationReport, SplitResult, Utterance, folder_name
 from training.evaluate.run import evaluate, read_utterances
 from training.prepare.shards import PreparedCorpus
 
@@ -52,7 +51,7 @@ def compare(
         raise ConfigError("compare needs two or more different models")
     evaluated = []
     for number, model in enumerate(models, start=1):
-        folder = out_dir / f"{number}-{re.sub(r'[^A-Za-z0-9.@-]+', '-', model).strip('-')[-60:]}"
+        folder = out_dir / f"{number}-{folder_name(model)}"
         evaluated.append((evaluate(config, model, corpus, folder), folder))
     compared = _compare(config, models, evaluated)
     _write(compared, out_dir)

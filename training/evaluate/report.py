@@ -3,6 +3,7 @@
 Rates are shares (0.05 is 5 %), times are seconds.
 """
 
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -188,6 +189,11 @@ _ACCIDENTS = {
 
 def _n_clips_with(rate: str, results: list[SplitResult]) -> int:
     return sum(round(result.overall.n_clips * getattr(result, rate)) for result in results)
+
+
+def folder_name(model: str) -> str:
+    """Turn the path or name of a model into a name for the folder of its report."""
+    return re.sub(r"[^A-Za-z0-9.@-]+", "-", model).strip("-")[-60:]
 
 
 def write_report(report: EvaluationReport, out_dir: Path) -> None:

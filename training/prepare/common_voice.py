@@ -5,8 +5,10 @@ close it, so a CSV reader would swallow the rows behind it. Columns come and go 
 only client_id, path and sentence are in all of them.
 """
 
+import gzip
 import shutil
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,7 +98,7 @@ def unpack(tarball: Path, scratch: Path) -> Path:
     try:
         with tarfile.open(tarball) as tar:
             tar.extractall(staging, filter="data")
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         reason = str(error).partition("\n")[0].rstrip(":")
         raise DataError(
             f"cannot be unpacked ({reason}); download it again", path=str(tarball)

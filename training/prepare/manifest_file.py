@@ -49,7 +49,8 @@ def _row(where: str, record: dict[str, Any], root: Path) -> Row | Drop:
         audio = audio.replace("\\", "/")
     if not isinstance(text, str):
         return bad(where, "text must be a string")
-    split = split_name(str(record["split"])) if record.get("split") else ""
+    named = str(record.get("split") or "").strip()
+    split = split_name(named) if named else ""
     if split is None:
         return bad(where, f"split must be train, dev, test or extra, not {record['split']!r}")
     try:

@@ -44,6 +44,7 @@ def make_plan(config: PrepareConfig, source: Source, pool: Workers, report: Repo
     rows = [
         dataclasses.replace(row, split=split) for row, split in splits.assign(rows, config.splits)
     ]
+    report.n_assigned.update(row.split for row in rows)
     hashed = pool.map(functools.partial(clips.hashed, root=source.root), splits.in_order(rows))
     read = list(_kept(hashed, report))
     report.check_bad_share()

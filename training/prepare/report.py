@@ -18,6 +18,8 @@ class Report:
 
     max_bad_share: float
     n_rows: int = 0
+    n_assigned: Counter[str] = dataclasses.field(default_factory=Counter)
+    """Rows of each split, before their audio was looked at."""
     n_dropped: Counter[str] = dataclasses.field(default_factory=Counter)
     examples: dict[str, list[Drop]] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
@@ -42,6 +44,16 @@ class Report:
                 f"{n_bad} of {self.n_rows} rows cannot be read, more than the"
                 f" {self.max_bad_share:.1%} that prepare.max_bad_share allows: {first}"
             )
+
+    def note_emptied(self, manifest: PreparedManifest) -> None:
+        """Say which splits had rows and have no clip: of a few clips, one bad file is enough."""
+        self.notes += [
+            f"no clip is left of the {self.n_assigned[name]} drawn or marked for {name}: mend or "
+            "remove what was dropped, or mark other rows with `split`, and prepare again"
+            for name in ("train", "dev", "test")
+            if self.n_assigned[name]
+            and not ((split := manifest.splits.get(name)) and split.n_clips)
+        ]
 
     def reasons(self) -> str:
         """Say what dropped most, in one line."""

@@ -167,6 +167,7 @@ def _complete(
     )
     if not any(split.n_clips for split in manifest.splits.values()):
         raise DataError(f"no clip is left of {report.n_rows} rows: {report.reasons()}")
+    report.note_emptied(manifest)
     place.write(REPORT_FILE, report.to_dict(manifest))
     place.write(MANIFEST_FILE, manifest.model_dump())
     files = [name for shard in shards for name in (shard.file, shard.index)]

@@ -21,6 +21,7 @@ from services.contract.model_bundle import (
     write_manifest,
 )
 from training.convert.checkpoint import check_checkpoint, read_json
+from training.convert.results import cited
 from training.evaluate.models import weights_sha256
 from training.evaluate.page import write_page
 from training.evaluate.report import EvaluationReport, write_report
@@ -57,7 +58,8 @@ def stage(
         stage_dir.
     Raises:
         CheckpointError, ModelBundleError: one of the two is damaged.
-        PublishError: the folder cannot be written, or the report is about another model.
+        PublishError: the folder cannot be written, or the report is about another model or not
+            the one that the bundle cites.
     """
     check_checkpoint(checkpoint)
     manifest = verify(bundle_dir).manifest
@@ -65,12 +67,16 @@ def stage(
         raise ModelBundleError(f"{bundle_dir} has no {MANIFEST_FILE}; publish a converted bundle")
     if report is not None and report.model_sha256 != weights_sha256(checkpoint):
         raise PublishError(f"the report is about {report.model}, not about {checkpoint}")
+    if report is not None and manifest.evaluations != cited(report):
+        raise PublishError(
+            "the report was made after the bundle, which cites other results: run `convert` again"
+        )
     try:
         _renew(stage_dir)
         _lay_out(bundle_dir, checkpoint, stage_dir)
         manifest = _write_manifest(manifest, stage_dir)
         if report is not None:
-            _add_report(report, stage_dir / "evaluation")
+            _add_report(_public(report, manifest), stage_dir / "evaluation")
         card = model_card(config, manifest, report)
         (stage_dir / "README.md").write_text(card, encoding="utf-8")
     except OSError as error:
@@ -122,6 +128,14 @@ def _write_manifest(manifest: BundleManifest, stage_dir: Path) -> BundleManifest
     staged = manifest.model_copy(update={"files": hash_files(stage_dir, names)})
     write_manifest(stage_dir, staged)
     return staged
+
+
+def _public(report: EvaluationReport, manifest: BundleManifest) -> EvaluationReport:
+    """Leave out the paths of this machine, which may hold the name of a user."""
+    times = report.config.word_times
+    config = report.config.model_copy(update={"word_times": times and Path(times.name)})
+    model = f"{manifest.name}@{manifest.version}"
+    return report.model_copy(update={"model": model, "config": config})
 
 
 def _add_report(report: EvaluationReport, folder: Path) -> None:

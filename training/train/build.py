@@ -38,10 +38,11 @@ def load_base(config: ModelConfig) -> tuple[WhisperForConditionalGeneration, Gen
         model = WhisperForConditionalGeneration.from_pretrained(
             config.base, revision=config.revision or "main", dtype=torch.float32
         )
-    except (OSError, ValueError, SafetensorError) as error:  # the last: half a download
+    # TypeError: a config.json that is a list; SafetensorError: half a download.
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
         raise ConfigError(
             f"model.base: no Whisper checkpoint at {config.base!r}; give a hub id or a folder "
-            "with a whole model.safetensors",
+            "with a whole model.safetensors and its config.json",
             param="model.base",
         ) from error
     if any(isinstance(module, BaseTunerLayer) for module in model.modules()):

@@ -15,7 +15,7 @@ from training.train.batches import Speech
 from training.train.config import TrainConfig
 from training.train.dev_evaluation import DevResult, evaluate_dev
 from training.train.remote import RemoteCheckpoints
-from training.train.trainer import WhisperTrainer
+from training.train.trainer import WhisperTrainer, load_trainee
 
 logger = logging.getLogger(__name__)
 
@@ -100,13 +100,9 @@ class CheckpointCallback(TrainerCallback):
         """Evaluate the checkpoint that was just saved, unless the run is in a hurry to stop."""
         folder = self._trainer.checkpoints_dir
         checkpoint = folder / f"{checkpoints.PREFIX}{state.global_step}"
-        is_due = (
-            state.global_step % self._config.evaluate_every_steps == 0
-            or state.global_step >= state.max_steps
-        )
         is_last = state.global_step >= state.max_steps
         if state.is_world_process_zero:
-            if is_due and (is_last or not control.should_training_stop):
+            if self._is_due(state.global_step) and (is_last or not control.should_training_stop):
                 self.evaluate(checkpoint, state.global_step)
             if self._remote is not None:
                 self._remote.copy(checkpoint)
@@ -120,6 +116,18 @@ class CheckpointCallback(TrainerCallback):
         result = self.measure(step)
         result.write(checkpoint / checkpoints.EVALUATION)
         self._log.write({"step": step, "dev_wer": result.wer, "dev_wer_raw": result.wer_raw})
+
+    def evaluate_missed(self, checkpoint: Path) -> None:
+        """Evaluate a checkpoint that a run was stopped at before it came to that."""
+        step = checkpoints.step_of(checkpoint)
+        if self._is_due(step) and checkpoints.word_error_rate(checkpoint) is None:
+            load_trainee(self._trainer.trainee, checkpoint)
+            self.evaluate(checkpoint, step)
+            if self._remote is not None:
+                self._remote.copy(checkpoint)
+
+    def _is_due(self, step: int) -> bool:
+        return step % self._config.evaluate_every_steps == 0 or step >= self._config.max_steps
 
     def measure(self, step: int) -> DevResult:
         """Transcribe the dev clips with the current weights."""

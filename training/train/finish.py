@@ -79,9 +79,6 @@ def choose_weights(
     newest = checkpoints.newest_complete(folder)
     if newest is None:
         raise CheckpointError(f"{folder} holds no complete checkpoint; run the same command again")
-    if checkpoints.word_error_rate(newest) is None:  # killed between the last save and its rating
-        load_trainee(setup.trainee, newest)
-        saver.evaluate(newest, checkpoints.step_of(newest))
     best = checkpoints.best(checkpoints.complete_checkpoints(folder)) or newest
     result = DevResult.read(best / checkpoints.EVALUATION)
     if config.average_last > 1:
@@ -113,7 +110,7 @@ def write_checkpoint(
 ) -> Path:
     """Export the weights that the trainee holds now."""
     facts = {
-        "base_model": model.base,
+        "base_model": _public_name(model.base),
         "short_context": config.mix.full_context_share < 1.0,
         "languages": [model.language],
         "tasks": [model.task],
@@ -132,6 +129,11 @@ def write_checkpoint(
         facts,
         out_dir,
     )
+
+
+def _public_name(base: str | None) -> str | None:
+    """Name a folder without its path: that helps nobody else, and may hold the name of a user."""
+    return Path(base).resolve().name if base and Path(base).is_dir() else base
 
 
 def git_revision() -> str | None:

@@ -30,17 +30,17 @@ class RemoteCheckpoints:
 
     Args:
         url: folder, such as s3://bucket/run or gs://bucket/run; made if missing.
-        keep_last: how many copies stay, beside the one with the lowest dev WER.
+        n_last: how many copies stay, beside the one with the lowest dev WER.
     Raises:
         CheckpointError: the URL cannot be used.
     """
 
-    def __init__(self, url: str, keep_last: int) -> None:
+    def __init__(self, url: str, n_last: int) -> None:
         try:
             self._filesystem, self._root = fsspec.core.url_to_fs(url.rstrip("/"))
         except (ValueError, ImportError) as error:
             raise CheckpointError(f"train.remote: {url} cannot be used: {error}") from error
-        self._keep_last = keep_last
+        self._n_last = n_last
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint-copy")
         self._copying: Future[None] | None = None
 
@@ -63,10 +63,11 @@ class RemoteCheckpoints:
         self.wait()
         self._thread.shutdown()
 
-    def fetch_newest(self, folder: Path) -> None:
-        """Bring the newest complete copy here if it is newer than what is here.
+    def fetch(self, folder: Path) -> None:
+        """Bring the complete copies here if one is newer than what is here, that one last.
 
-        And what the run was begun with, where the folder above does not say.
+        The end chooses among all of them, and may average the last. And what the run was begun
+        with, where the folder above does not say.
 
         Raises:
             CheckpointError: the store cannot be read or written.
@@ -78,7 +79,12 @@ class RemoteCheckpoints:
             if there:
                 self._fetch_beginnings(folder.parent)
             if there and (here is None or there[-1] > checkpoints.step_of(here)):
-                self._fetch(there[-1], folder)
+                here_too = {
+                    checkpoints.step_of(p) for p in checkpoints.complete_checkpoints(folder)
+                }
+                for step in there:
+                    if step not in here_too:
+                        self._fetch_copy(step, folder)
         except _UNUSABLE as error:
             raise CheckpointError(f"train.remote: {self._root} cannot be used: {error}") from error
 
@@ -96,7 +102,7 @@ class RemoteCheckpoints:
                 self._filesystem.get_file(f"{self._root}/{name}", str(partial))
                 partial.rename(run_dir / name)
 
-    def _fetch(self, step: int, folder: Path) -> None:
+    def _fetch_copy(self, step: int, folder: Path) -> None:
         target = folder / f"{checkpoints.PREFIX}{step}"
         shutil.rmtree(target, ignore_errors=True)
         partial = target.with_name(f"fetching-{step}")
@@ -123,7 +129,7 @@ class RemoteCheckpoints:
     def _prune(self, folder: Path) -> None:
         """Delete old copies, markers first: a half-deleted copy must not look complete."""
         best = checkpoints.best(checkpoints.complete_checkpoints(folder))
-        kept = {*self._complete()[-self._keep_last :]}
+        kept = {*self._complete()[-self._n_last :]}
         kept |= set() if best is None else {checkpoints.step_of(best)}
         for step in self._complete():
             if step not in kept:

@@ -100,10 +100,11 @@ def _train(
 ) -> bool:
     folder = run_dir / "checkpoints"
     stop = StopCallback(max_time_s)
-    remote = RemoteCheckpoints(config.remote, config.keep_last) if config.remote else None
+    n_last = max(config.keep_last, config.average_last)
+    remote = RemoteCheckpoints(config.remote, n_last) if config.remote else None
     with processes.main_process_first():  # the others find the folder as it is to be
         if remote is not None and is_first_process():
-            remote.fetch_newest(folder)
+            remote.fetch(folder)
         keep_fingerprint(model, config, corpus, seed, run_dir)
         start = checkpoints.newest_complete(folder)
     setup = prepare_setup(model, config, corpus, seed)
@@ -113,9 +114,12 @@ def _train(
     saver = CheckpointCallback(trainer, setup.speech, dev_clips, config, log, remote)
     for callback in (log, saver, stop):
         trainer.add_callback(callback)
-    if start is not None and trainer.is_world_process_zero():
-        logger.info("continuing from %s", start)
-    if start is None and model.base is not None:
+    if start is not None:
+        if trainer.is_world_process_zero():
+            logger.info("continuing from %s", start)
+            saver.evaluate_missed(start)
+        trainer.accelerator.wait_for_everyone()
+    elif model.base is not None:
         _measure_start(trainer, saver, run_dir / BASELINE)
     with stop.listening():
         trainer.train(resume_from_checkpoint=None if start is None else str(start))

@@ -78,6 +78,12 @@ def test_bundle_keeps_what_conversion_loses_silently(tiny_bundle_dir: Path) -> N
         ),
         (
             "generation_config.json",
+            lambda c: c.update(alignment_heads=[[0], [1]]),
+            CheckpointError,
+            "pairs of layer and head",
+        ),
+        (
+            "generation_config.json",
             lambda c: c["lang_to_id"].popitem(),
             CheckpointError,
             "98 in lang_to_id instead of 99",

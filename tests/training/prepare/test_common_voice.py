@@ -109,6 +109,18 @@ def test_truncated_tarball_is_refused(release: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "scratch" / "release").exists()
 
 
+def test_tarball_damaged_in_the_middle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text(" ".join(str(number) for number in range(50_000)))
+    with tarfile.open(tmp_path / "cv.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "train.tsv", "cv/sv-SE/train.tsv")
+    raw = bytearray((tmp_path / "cv.tar.gz").read_bytes())
+    middle = len(raw) // 2
+    raw[middle : middle + 2000] = b"\xff" * 2000
+    (tmp_path / "cv.tar.gz").write_bytes(raw)
+    with pytest.raises(DataError, match="cannot be unpacked .*; download it again"):
+        rows_of(tmp_path / "cv.tar.gz", tmp_path / "scratch")
+
+
 def test_tarball_is_unpacked_once_and_another_one_again(release: Path, tmp_path: Path) -> None:
     """A run stopped on the wrong tarball must not lend its clips to the right one."""
     with tarfile.open(tmp_path / "wrong.tar.gz", "w:gz") as tar:

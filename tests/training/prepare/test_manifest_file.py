@@ -1,6 +1,7 @@
 """Manifests as people, scripts and spreadsheets write them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from tests.training.prepare.reading import parted, rows_of
 from training.prepare import manifest_file
 from training.prepare.config import PrepareConfig
 from training.prepare.run import prepare
+from training.prepare.shards import PreparedCorpus
 
 MANIFEST_LINES = [
-    {"audio": "a.wav", "text": "Hej.", "speaker": "anna", "split": "validation"},
+    {"audio": "a.wav", "text": "Hej.", "speaker": "anna", "split": " Validation"},
     {"audio": "sub/b.wav", "text": "Två, delar.", "start": 1.5, "end": 3},
 ]
 
@@ -27,8 +29,8 @@ def test_manifest_of_every_kind(tmp_path: Path, kind: str) -> None:
         between = "," if kind == "csv" else "\t"
         table = [
             ["audio", "text", "speaker", "split", "start", "end"],
-            ["a.wav", "Hej.", "anna", "validation", "", ""],
-            ["sub/b.wav", '"Två, delar."', "", "", "1.5", "3"],
+            ["a.wav", "Hej.", "anna", "Validation ", "", ""],
+            ["sub/b.wav", '"Två, delar."', "", " ", "1.5", "3"],
         ]
         path.write_text("\ufeff" + "\n".join(between.join(line) for line in table))
     first, second = rows_of(path, tmp_path)
@@ -121,6 +123,23 @@ def test_rows_that_no_file_or_tokenizer_could_take_are_named(
     assert sorted(each["where"] for each in bad["examples"]) == [
         f"a.jsonl:{number}" for number in range(2, 6)
     ]
+
+
+def test_split_whose_only_clip_cannot_be_read_is_told(
+    spoken: tuple[Spoken, ...], tmp_path: Path
+) -> None:
+    lines = []
+    for number, clip in enumerate(spoken[:3]):
+        shutil.copy(clip.path, tmp_path / f"{number}.mp3")
+        lines.append(json.dumps({"audio": f"{number}.mp3", "text": clip.text}))
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    config = PrepareConfig(source=tmp_path / "a.jsonl", workers=1, max_bad_share=1)
+    prepare(config, str(tmp_path / "out"))
+    [dev] = PreparedCorpus.open(tmp_path / "out").clips("dev")
+    (tmp_path / f"{dev.id}.mp3").write_bytes(b"no sound")
+    assert prepare(config, str(tmp_path / "again")).splits["dev"].n_clips == 0
+    [note] = json.loads((tmp_path / "again" / "report.json").read_text())["notes"][1:]
+    assert note.startswith("no clip is left of the 1 drawn or marked for dev: mend or remove")
 
 
 def test_quote_that_never_closes_does_not_swallow_rows(tmp_path: Path) -> None:

@@ -82,6 +82,20 @@ def test_card_has_raw_and_normalised_results_that_the_hub_can_parse(staged: Path
     assert (staged / "evaluation" / "report.json").is_file()
 
 
+def test_paths_of_this_machine_are_not_published(
+    trained: tuple[Path, Path, EvaluationReport], tmp_path: Path
+) -> None:
+    checkpoint, bundle_dir, report = trained
+    timed = report.config.model_copy(update={"word_times": Path("/home/anna/word_times.jsonl")})
+    report = report.model_copy(update={"config": timed})
+    publish(DRY, bundle_dir, checkpoint, report, tmp_path / "stage")
+    for path in (tmp_path / "stage").rglob("*"):
+        if path.suffix in (".json", ".md", ".html"):
+            text = path.read_text()
+            assert str(checkpoint) not in text and "/home/anna" not in text, path
+    assert "kb@1" in (tmp_path / "stage" / "evaluation" / "page.html").read_text()
+
+
 def test_union_keeps_both_meanings(staged: Path) -> None:
     union = json.loads((staged / "config.json").read_text())
     assert union["model_type"] == "whisper"
@@ -133,6 +147,19 @@ def test_report_of_another_model_is_refused(
     other = report.model_copy(update={"model_sha256": "0" * 64})
     with pytest.raises(PublishError, match="the report is about"):
         publish(DRY, bundle_dir, checkpoint, other, tmp_path / "stage")
+
+
+def test_report_that_the_bundle_does_not_cite_is_refused(
+    trained: tuple[Path, Path, EvaluationReport], tmp_path: Path
+) -> None:
+    checkpoint, bundle_dir, report = trained
+    (full, short) = report.results
+    other = report.model_copy(
+        update={"results": (full.model_copy(update={"split": "dev"}), full, short)}
+    )
+    with pytest.raises(PublishError, match="cites other results: run `convert` again"):
+        publish(DRY, bundle_dir, checkpoint, other, tmp_path / "stage")
+    assert not (tmp_path / "stage").exists()
 
 
 def test_clashing_configs_are_refused() -> None:

@@ -68,6 +68,8 @@ def test_fine_tuning_keeps_the_generation_facts_of_its_base(
     for key in ("alignment_heads", "lang_to_id", "no_timestamps_token_id", "suppress_tokens"):
         assert after[key] == before[key]
     assert json.loads((run_dir / "baseline.json").read_text())["step"] == 0
+    told = json.loads((run_dir / "final" / "training.json").read_text())["base_model"]
+    assert told == tiny_checkpoint_dir.name, "its path says nothing to others"
 
 
 @pytest.mark.slow
@@ -122,6 +124,9 @@ def test_base_that_could_never_be_converted_is_refused_before_training(
         train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
     weights = base / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ConfigError, match="model.base: no Whisper checkpoint at"):
+        train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
+    (base / "config.json").write_text("[]")
     with pytest.raises(ConfigError, match="model.base: no Whisper checkpoint at"):
         train(ModelConfig(base=str(base)), tiny_run, corpus, run_dir, seed=1)
 

@@ -30,11 +30,26 @@ def test_fresh_machine_gets_the_newest_copy(url: str, tmp_path: Path) -> None:
         remote.copy(make(here, step, 0.5))
     remote.close()
     there = tmp_path / "there"
-    RemoteCheckpoints(url, 2).fetch_newest(there)
+    RemoteCheckpoints(url, 2).fetch(there)
     newest = checkpoints.newest_complete(there)
     assert newest is not None and checkpoints.step_of(newest) == 2
     assert (newest / "model.safetensors").read_bytes() == b"weights" * 2
     assert json.loads((newest / checkpoints.EVALUATION).read_text())["wer"] == 0.5
+
+
+def test_fresh_machine_gets_the_best_copy_and_never_gives_it_up(url: str, tmp_path: Path) -> None:
+    remote = RemoteCheckpoints(url, 1)
+    for step, wer in ((1, 0.4), (2, 0.1), (3, 0.3)):
+        remote.copy(make(tmp_path / "here", step, wer))
+    remote.close()
+    there = tmp_path / "there"
+    fresh = RemoteCheckpoints(url, 1)
+    fresh.fetch(there)
+    assert checkpoints.best(checkpoints.complete_checkpoints(there)) == there / "checkpoint-2"
+    fresh.copy(make(there, 4, 0.2))
+    fresh.close()
+    filesystem, root = fsspec.core.url_to_fs(url)
+    assert filesystem.exists(f"{root}/checkpoint-2/{checkpoints.MARKER}")
 
 
 def test_what_a_run_was_begun_with_goes_along(url: str, tmp_path: Path) -> None:
@@ -47,7 +62,7 @@ def test_what_a_run_was_begun_with_goes_along(url: str, tmp_path: Path) -> None:
     remote.close()
     there.mkdir(parents=True)
     (there.parent / "baseline.json").write_text("its own")
-    RemoteCheckpoints(url, 2).fetch_newest(there)
+    RemoteCheckpoints(url, 2).fetch(there)
     told = "fingerprint.json of the first machine"
     assert (there.parent / "fingerprint.json").read_text() == told
     assert (there.parent / "baseline.json").read_text() == "its own"
@@ -60,7 +75,7 @@ def test_copy_without_its_marker_does_not_count(url: str, tmp_path: Path) -> Non
     filesystem, root = fsspec.core.url_to_fs(url)
     filesystem.makedirs(f"{root}/checkpoint-9", exist_ok=True)
     filesystem.pipe_file(f"{root}/checkpoint-9/model.safetensors", b"half")
-    RemoteCheckpoints(url, 2).fetch_newest(tmp_path / "there")
+    RemoteCheckpoints(url, 2).fetch(tmp_path / "there")
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["checkpoint-1"]
 
 
@@ -77,7 +92,7 @@ def test_last_and_best_copies_stay(url: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/run", "file:///proc/none/run"])
 def test_remote_that_cannot_be_written_is_told_before_training(url: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="train.remote: .* cannot be used"):
-        RemoteCheckpoints(url, 1).fetch_newest(tmp_path / "here")
+        RemoteCheckpoints(url, 1).fetch(tmp_path / "here")
 
 
 def test_what_is_newer_here_stays(url: str, tmp_path: Path) -> None:
@@ -86,7 +101,7 @@ def test_what_is_newer_here_stays(url: str, tmp_path: Path) -> None:
     remote.copy(make(here, 1))
     remote.close()
     make(here, 5)
-    RemoteCheckpoints(url, 2).fetch_newest(here)
+    RemoteCheckpoints(url, 2).fetch(here)
     newest = checkpoints.newest_complete(here)
     assert newest is not None and checkpoints.step_of(newest) == 5
 

@@ -100,6 +100,20 @@ def test_time_limit_stops_with_a_checkpoint(
     assert not (run_dir / "final").exists()
 
 
+@pytest.mark.slow
+def test_checkpoint_that_a_stop_left_unevaluated_is_evaluated_on_resume(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, tmp_path: Path
+) -> None:
+    copies = tmp_path / "copies"
+    often = changed(tiny_run, evaluate_every_steps=1, keep_last=9, remote=copies.as_uri())
+    first = "checkpoint-1"
+    assert not train(tiny_model, often, corpus, tmp_path / "run", seed=1, max_time_s=0.0)
+    assert checkpoints.word_error_rate(tmp_path / "run" / "checkpoints" / first) is None
+    assert not train(tiny_model, often, corpus, tmp_path / "run", seed=1, max_time_s=0.0)
+    assert checkpoints.word_error_rate(tmp_path / "run" / "checkpoints" / first) is not None
+    assert checkpoints.word_error_rate(copies / first) is not None
+
+
 def test_second_run_in_the_same_folder_is_refused(
     tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
 ) -> None:
@@ -201,9 +215,11 @@ def test_length_may_change_until_the_rate_decays(
 def test_average_of_the_last_checkpoints_is_tried(
     tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
 ) -> None:
-    averaged = changed(tiny_run, average_last=2, keep_last=1)
+    copies = run_dir.with_name("copies")
+    averaged = changed(tiny_run, average_last=2, keep_last=1, remote=copies.as_uri())
     assert train(tiny_model, averaged, corpus, run_dir, seed=1)
     assert len(checkpoints.complete_checkpoints(run_dir / "checkpoints")) == 2
+    assert len(checkpoints.complete_checkpoints(copies)) == 2
 
 
 @pytest.mark.slow
