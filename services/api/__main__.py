@@ -68,9 +68,11 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
+        host.encode("idna")  # It says of any name that it can be none of a host's.
         return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        errno = error.errno or 0  # Those of names that lead nowhere are negative.
+    except (OSError, UnicodeError) as error:
+        # Those of names that lead nowhere are negative.
+        errno = getattr(error, "errno", None) or -1
         why = os.strerror(errno) if errno >= 0 else "No such host"
         raise SettingsError(
             f"Cannot listen on {host} port {port}: {why}. Stop what uses it, or choose "

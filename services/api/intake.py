@@ -124,7 +124,7 @@ async def recording(
 
 def submit(service: Service, job: Job) -> Accepted:
     """Record a job and put it into the queue. Sync: call it in a thread."""
-    service.metrics.follow(job.id, job.audio.duration)
+    service.metrics.follow(job.id, job.lane.value, job.audio.duration)
     try:
         service.jobs.create(job, service.queue.entry(job))
     except SttError:
@@ -170,7 +170,7 @@ def submit_once(
             f"Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY_CHARS} characters.",
             param="Idempotency-Key",
         )
-    service.metrics.follow(job.id, job.audio.duration)
+    service.metrics.follow(job.id, job.lane.value, job.audio.duration)
     try:
         entry = service.queue.entry(job)
         earlier = service.jobs.create_once(job, idempotency_key, fingerprint(job), entry)

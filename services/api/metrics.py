@@ -16,7 +16,7 @@ from services.contract.errors import QueueUnavailableError
 from services.contract.events import Event
 from services.contract.events import order as event_order
 from services.contract.job_queue import JobQueue
-from services.contract.schema import JobStatus, Seconds
+from services.contract.schema import JobStatus, Lane, Seconds
 
 WAIT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 FACTOR_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -38,9 +38,14 @@ class Metrics:
         self._uploaded = self._counter("stt_upload_bytes", "Bytes of accepted recordings.")
         self._audio = self._counter("stt_audio_seconds", "Audio of accepted jobs.", "lane")
         self._jobs = self._counter("stt_jobs", "Jobs accepted here that ended.", "status")
+        for status in JobStatus:
+            if status.is_terminal:  # From 0 on: a rate does not see a series' first value.
+                self._jobs.labels(status.value)
         self._waits = self._histogram(
-            "stt_job_wait_seconds", "From acceptance to the first start.", WAIT_BUCKETS_S
+            "stt_job_wait_seconds", "From acceptance to the first start.", WAIT_BUCKETS_S, "lane"
         )
+        for lane in Lane:
+            self._waits.labels(lane.value)
         self._runs = self._histogram(
             "stt_job_run_seconds", "From the first start to the end.", WAIT_BUCKETS_S
         )
@@ -57,9 +62,9 @@ class Metrics:
         """Count one error."""
         self._errors.labels(code).inc()
 
-    def follow(self, job_id: str, duration: Seconds) -> None:
+    def follow(self, job_id: str, lane: str, duration: Seconds) -> None:
         """Follow a job that this process is about to create."""
-        self._times[job_id] = _Times(duration)
+        self._times[job_id] = _Times(lane, duration)
 
     def accepted(self, lane: str, n_bytes: int, duration: Seconds) -> None:
         """Count a job that was created."""
@@ -92,7 +97,7 @@ class Metrics:
         if times.started_at is None or times.ended_at is None or times.queued_at is None:
             return
         run_s = times.ended_at - times.started_at
-        self._waits.observe(times.started_at - times.queued_at)
+        self._waits.labels(times.lane).observe(times.started_at - times.queued_at)
         self._runs.observe(run_s)
         if status is JobStatus.SUCCEEDED and times.duration:
             self._factors.observe(run_s / times.duration)
@@ -100,14 +105,17 @@ class Metrics:
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(name, text, buckets=buckets, registry=self.registry)
+    def _histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
 
 
 @dataclass
 class _Times:
     """When a job changed, in seconds of the Redis server's clock."""
 
+    lane: str
     duration: Seconds
     queued_at: float | None = None
     started_at: float | None = None

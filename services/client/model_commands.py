@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from services.client.tables import plain_table, show
 from services.contract import model_registry
+from services.contract.errors import ModelBundleError
 from services.contract.model_bundle import ModelBundle
 from services.contract.settings import ClientSettings, load
 
@@ -20,10 +20,13 @@ def models(models_dir: ModelsDir = None) -> None:
     """List deployed models and say which one is served."""
     settings = load(ClientSettings)
     folder = models_dir or settings.models_dir
-    current = model_registry.current(folder)
     deployed = model_registry.list_deployed(folder)
-    if deployed:
-        show(_table(deployed, current))
+    try:
+        current = model_registry.current(folder)
+    except ModelBundleError:
+        _list(deployed, None)
+        raise
+    _list(deployed, current)
     if current is None:
         typer.echo(f"Nothing is deployed in {folder}: STT_MODEL={settings.model} is served.")
 
@@ -53,7 +56,9 @@ def rollback(models_dir: ModelsDir = None) -> None:
     typer.echo(f"{name} is served again.")
 
 
-def _table(deployed: list[ModelBundle], current: ModelBundle | None) -> Table:
+def _list(deployed: list[ModelBundle], current: ModelBundle | None) -> None:
+    if not deployed:
+        return
     table = plain_table("", "Model", "Languages", "Short context", "WER", "Made")
     for bundle in deployed:
         manifest = bundle.manifest
@@ -66,4 +71,4 @@ def _table(deployed: list[ModelBundle], current: ModelBundle | None) -> Table:
             "; ".join(f"{test.wer_normalised:.1%} {test.test_set_name}" for test in tests) or "-",
             manifest.made_at.strftime("%Y-%m-%d") if manifest else "-",
         )
-    return table
+    show(table)

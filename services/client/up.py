@@ -59,8 +59,10 @@ def run(options: UpOptions, console: Console) -> None:
     Raises:
         SttError: something cannot be started; nothing is left running.
     """
+    is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # By nohup.
     for number in STOP_SIGNALS:
-        signal.signal(number, _stop)
+        if not (is_kept and number is signal.SIGHUP):
+            signal.signal(number, _stop)
     data_dir = _prepared(options.data_dir)
     try:
         with embedded_redis.locked(data_dir) as lock, Stack() as stack:

@@ -257,9 +257,10 @@ def _require_files(path: Path, listed: Iterable[str]) -> None:
     if not any((path / name).is_file() for name in _VOCABULARY_FILES):
         missing.append(" or ".join(_VOCABULARY_FILES))
     if missing:
+        checkpoint = "a transformers checkpoint is converted by `python -m training convert`"
         raise ModelBundleError(
             f"{path} is not a CTranslate2 Whisper model: {', '.join(sorted(missing))} missing; "
-            "a transformers checkpoint is converted by `python -m training convert`"
+            + ("copy the bundle again" if listed else checkpoint)
         )
 
 

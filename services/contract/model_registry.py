@@ -68,7 +68,7 @@ def current(models_dir: Path) -> ModelBundle | None:
         ModelBundleError: the file `current` or the bundle that it names cannot be read.
     """
     pointers = _read_pointers(models_dir)
-    return read(models_dir / pointers[0]) if pointers else None
+    return read(_folder(models_dir, pointers[0])) if pointers else None
 
 
 def list_deployed(models_dir: Path) -> list[ModelBundle]:
@@ -78,7 +78,8 @@ def list_deployed(models_dir: Path) -> list[ModelBundle]:
         try:
             found.append(read(manifest.parent))
         except ModelBundleError as error:
-            logger.warning("skipping a damaged model", extra={"reason": error.message})
+            # Commands show a warning's message and none of its facts.
+            logger.warning("skipping a damaged model: %s", error.message)
     return sorted(found, key=lambda bundle: (bundle.name, _made_at(bundle)))
 
 
@@ -121,7 +122,7 @@ def rollback(models_dir: Path) -> ModelBundle | None:
         pointers = _read_pointers(models_dir)
         if not pointers:
             raise ModelBundleError(f"nothing is deployed in {models_dir}, so nothing to roll back")
-        earlier = verify(models_dir / pointers[1]) if len(pointers) > 1 else None
+        earlier = verify(_folder(models_dir, pointers[1])) if len(pointers) > 1 else None
         _write_pointers(models_dir, pointers[1:])
     return earlier
 
@@ -192,7 +193,7 @@ def _check_not_worse(candidate: BundleManifest, models_dir: Path) -> None:
 
 def _install(bundle: ModelBundle, manifest: BundleManifest, staging: Path, final: Path) -> None:
     if final.exists():
-        if verify(final).manifest != manifest and bundle.manifest is not None:
+        if _verify_old(final).manifest != manifest and bundle.manifest is not None:
             raise ModelBundleError(
                 f"{final} holds another bundle of the same name and version; convert the new one "
                 "with another version"
@@ -205,6 +206,13 @@ def _install(bundle: ModelBundle, manifest: BundleManifest, staging: Path, final
     write_manifest(staging, manifest)
     verify(staging)
     seal(staging, final)
+
+
+def _verify_old(final: Path) -> ModelBundle:
+    try:
+        return verify(final)
+    except ModelBundleError as error:
+        raise ModelBundleError(f"{error.message}. Remove {final} first") from error
 
 
 def _made_at(bundle: ModelBundle) -> datetime:
@@ -227,6 +235,16 @@ def _read_pointers(models_dir: Path) -> list[str]:
         if not _POINTER.match(pointer):
             raise ModelBundleError(f"{models_dir / CURRENT_FILE} has a bad line: {pointer!r}")
     return pointers
+
+
+def _folder(models_dir: Path, pointer: str) -> Path:
+    folder = models_dir / pointer
+    if not folder.is_dir():
+        raise ModelBundleError(
+            f"{models_dir / CURRENT_FILE} names {pointer}, which is not there: copy its folder "
+            "back, or deploy another model (--force)"
+        )
+    return folder
 
 
 def _write_pointers(models_dir: Path, pointers: list[str]) -> None:

@@ -113,6 +113,11 @@ def fetch_from_url(url: str, into: Path) -> ModelBundle:
         return _fetch_folder(filesystem, path.rstrip("/"), into)
     except ImportError as error:
         raise ModelBundleError(f"{url} needs a package that is not installed: {error}") from error
+    except FileNotFoundError as error:  # fsspec's has an address only; behind it is the reason.
+        why = error.__cause__ or error.strerror or "not found"
+        raise ModelBundleError(
+            f"cannot fetch a bundle from {url}: {error.filename or error}: {why}"
+        ) from error
     except (OSError, ValueError, tarfile.TarError) as error:
         raise ModelBundleError(f"cannot fetch a bundle from {url}: {_first_line(error)}") from error
 

@@ -91,8 +91,8 @@ class ApiSettings(CommonSettings):
     allow_no_keys: bool = False
     """Serve a public address without keys, behind a proxy that checks callers, say."""
     cors_origins: Annotated[str, Field(pattern=CORS_ORIGINS)] = ""
-    """Comma-separated origins (`https://app.example.org`) of web pages elsewhere that may call the
-    API from a browser; `*` is any."""
+    """Comma-separated origins (`https://app.example.org`, no slash at the end) of web pages
+    elsewhere that may call the API from a browser; `*` is any."""
     max_upload_bytes: Annotated[int, Field(ge=1024)] = 2 * GIB
     """Largest upload."""
     upload_idle_timeout_s: Annotated[float, Field(gt=0)] = 30.0
@@ -126,7 +126,8 @@ class WorkerSettings(CommonSettings):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda)(:\d+)?$")] = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:1`."""
     compute_type: Annotated[str, Field(pattern=COMPUTE_TYPE)] = "auto"
-    """CTranslate2 compute type; `auto` is int8 on CPU and float16 on GPU, with a probe."""
+    """CTranslate2 compute type: int8, int8_float32, int8_float16, int8_bfloat16, int16, float16,
+    bfloat16, float32 or default; `auto` is int8 on CPU and float16 on GPU, with a probe."""
     cpu_threads: Annotated[int, Field(ge=0)] = 0
     """Threads of the engine on CPU; 0 is one per core."""
     slots: Annotated[int, Field(ge=1, le=512)] = 32
@@ -187,7 +188,7 @@ def load(kind: type[AnySettings], environ: Mapping[str, str] | None = None) -> A
     try:
         return kind.model_validate({k: v for k, v in fields.items() if k in kind.model_fields})
     except ValidationError as error:
-        raise SettingsError(describe(error)) from None
+        raise SettingsError(describe(error, kind)) from None
 
 
 def refuse_unknown(given: Mapping[str, str]) -> None:
@@ -200,10 +201,15 @@ def refuse_unknown(given: Mapping[str, str]) -> None:
             raise SettingsError(f"Unknown setting {name}{hint}")
 
 
-def describe(error: ValidationError) -> str:
+def describe(error: ValidationError, kind: type[CommonSettings]) -> str:
     """Say which variable is wrong and why, without its value: it may be a secret."""
     first = error.errors(include_input=False, include_url=False)[0]
-    return f"{PREFIX}{str(first['loc'][0]).upper()}: {first['msg']}"
+    field = str(first["loc"][0])
+    why = first["msg"]
+    if first["type"] == "string_pattern_mismatch":  # Its description says more than the pattern.
+        words = (kind.model_fields[field].description or "").split()
+        why = f"not a value that it takes: {' '.join(words)}"
+    return f"{PREFIX}{field.upper()}: {why}"
 
 
 def child_environ(changes: Mapping[str, str]) -> dict[str, str]:

@@ -64,7 +64,7 @@ class WorkerLimits:
 
 
 class BatchWorker(SimpleWorker):
-    """Claims from both lanes, interactive first; `serve` returns after SIGTERM or SIGINT."""
+    """Claims from both lanes, interactive first; `serve` returns after SIGTERM or its like."""
 
     death_penalty_class = CooperativeDeadline
     job_class = TranscriptionJob
@@ -286,6 +286,8 @@ class BatchWorker(SimpleWorker):
     def _install_signal_handlers(self) -> None:
         signal.signal(signal.SIGINT, self.request_stop)
         signal.signal(signal.SIGTERM, self.request_stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it.
+            signal.signal(signal.SIGHUP, self.request_stop)
 
     def teardown(self) -> None:
         """Let jobs end or stop, and give back the rest. Takes at most 8 s."""

@@ -257,7 +257,9 @@ def require_figures(client: httpx.Client) -> None:
         'stt_queue_depth{lane="interactive"} 0.0',
         "stt_workers 1.0",
         'stt_worker_batch_fill{worker="scripted"} 3.0',
-        "stt_job_wait_seconds_count 1.0",
+        'stt_job_wait_seconds_count{lane="interactive"} 1.0',
+        # A rate sees no failure in a series that begins with it.
+        'stt_jobs_total{status="failed"} 0.0',
         "stt_redis_up 1.0",
     ):
         assert line in figures

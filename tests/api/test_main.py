@@ -20,7 +20,7 @@ def test_an_address_of_another_machine_is_refused() -> None:
         listen("203.0.113.1", 0)
 
 
-@pytest.mark.parametrize("host", ["[::1]", "nowhere.invalid"])
+@pytest.mark.parametrize("host", ["[::1]", "nowhere.invalid", "å" * 64])
 def test_a_name_of_no_host_is_refused_with_the_reason(host: str) -> None:
     with pytest.raises(SettingsError, match="No such host"):
         listen(host, 0)

@@ -305,6 +305,19 @@ def test_models_are_deployed_and_rolled_back(
     assert isinstance(run("rollback", *models).exception, SttError)
 
 
+def test_models_are_listed_also_when_the_served_one_was_deleted(
+    run: Callable[..., Result], tiny_bundle_dir: Path, tmp_path: Path
+) -> None:
+    models = ("--models-dir", tmp_path / "models")
+    run("deploy", tiny_bundle_dir, *models)
+    run("deploy", "demo", *models)
+    shutil.rmtree(tmp_path / "models" / "demo")
+    result = run("models", *models)
+    assert "tiny@1" in result.stdout
+    assert isinstance(result.exception, SttError)
+    assert "is not there" in result.exception.message
+
+
 def test_a_key_is_its_entry_hashed(run: Callable[..., Result]) -> None:
     import hashlib
 

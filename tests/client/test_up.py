@@ -143,6 +143,24 @@ def test_what_was_said_is_for_this_user_alone(stack: RunningStack) -> None:
 
 
 @pytest.mark.slow
+def test_under_nohup_a_closed_terminal_does_not_end_it(
+    tmp_path: Path, tiny_bundle_dir: Path
+) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # As nohup does, and its child inherits.
+    try:
+        running = RunningStack(tmp_path, tiny_bundle_dir)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    try:
+        running.wait_ready()
+        running.process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.process.wait(2)
+    finally:
+        running.stop()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_whatever_ends_it_nothing_is_left(
     tmp_path: Path, tiny_bundle_dir: Path, speech: Speech, number: int

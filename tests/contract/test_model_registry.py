@@ -1,3 +1,4 @@
+import shutil
 import threading
 from pathlib import Path
 
@@ -103,6 +104,34 @@ def test_gate_compares_on_the_same_test_set_only(
         with pytest.raises(ModelBundleError, match="is worse than kb@1"):
             deploy(new, models_dir, force=force)
     assert _current_id(models_dir) == ("kb@2" if deployed else "kb@1")
+
+
+def test_damaged_copy_in_the_way_is_to_be_removed(tmp_path: Path, models_dir: Path) -> None:
+    bundle = _deploy_version(tmp_path, models_dir, "1")
+    (bundle.path / "model.bin").unlink()
+    with pytest.raises(ModelBundleError, match=f"copy the bundle again. Remove {bundle.path}"):
+        deploy(str(tmp_path / "src1"), models_dir, force=True)
+
+
+def test_deleted_folder_is_named_with_the_way_out(tmp_path: Path, models_dir: Path) -> None:
+    for version in ("1", "2"):
+        _deploy_version(tmp_path, models_dir, version)
+    shutil.rmtree(models_dir / "kb" / "1")
+    with pytest.raises(ModelBundleError, match=r"names kb/1, which is not there.*--force"):
+        rollback(models_dir)
+    shutil.rmtree(models_dir / "kb" / "2")
+    with pytest.raises(ModelBundleError, match=r"names kb/2, which is not there.*--force"):
+        current(models_dir)
+
+
+def test_damaged_bundle_is_left_out_of_the_list_and_named(
+    tmp_path: Path, models_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for version in ("1", "2"):
+        _deploy_version(tmp_path, models_dir, version)
+    (models_dir / "kb" / "1" / "model.bin").unlink()
+    assert [bundle.id for bundle in list_deployed(models_dir)] == ["kb@2"]
+    assert "kb/1" in caplog.messages[0]
 
 
 def test_plain_directory_gets_a_manifest_named_by_its_content(

@@ -62,6 +62,22 @@ def test_missing_url_is_one_clear_error(tmp_path: Path, web: tuple[Path, str]) -
         deploy(f"{web[1]}/nothing", tmp_path / "models")
 
 
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("WEB/nothing.tar.gz", "404"),
+        ("WEB/nothing", "manifest.json: not found"),
+        ("http://127.0.0.1:1/x.tar.gz", "Cannot connect"),
+        ("file:///nothing/x.tar.gz", "No such file"),
+    ],
+)
+def test_a_url_that_leads_nowhere_is_told_with_the_reason(
+    tmp_path: Path, web: tuple[Path, str], url: str, why: str
+) -> None:
+    with pytest.raises(ModelBundleError, match=f"cannot fetch a bundle from .*{why}"):
+        model_sources.fetch_from_url(url.replace("WEB", web[1]), tmp_path)
+
+
 def test_archive_that_climbs_out_is_refused(tmp_path: Path, web: tuple[Path, str]) -> None:
     with tarfile.open(web[0] / "evil.tar.gz", "w:gz") as archive:
         archive.add(make_bundle(tmp_path / "src") / "model.bin", arcname="../../../escaped")

@@ -10,6 +10,7 @@ from services.contract.settings import (
     ALL_SETTINGS,
     ApiSettings,
     ClientSettings,
+    CommonSettings,
     WorkerSettings,
     known_names,
     load,
@@ -63,6 +64,24 @@ def test_a_compute_type_that_the_engine_does_not_know_is_refused_before_a_model_
     with pytest.raises(SettingsError, match="STT_COMPUTE_TYPE.*int8_float16"):
         load(WorkerSettings, {"STT_COMPUTE_TYPE": "int4"})
     assert load(WorkerSettings, {"STT_COMPUTE_TYPE": "int8_float16"}).compute_type == "int8_float16"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "told"),
+    [
+        (ApiSettings, "STT_LOG_LEVEL", "debug", "DEBUG, INFO, WARNING or ERROR"),
+        (ApiSettings, "STT_CORS_ORIGINS", "https://a.example/", "no slash at the end"),
+        (WorkerSettings, "STT_DEVICE", "gpu", "`cuda:1`"),
+        (WorkerSettings, "STT_COMPUTE_TYPE", "int4", "int8_bfloat16"),
+    ],
+)
+def test_a_value_that_a_setting_does_not_take_is_told_with_those_that_it_does(
+    kind: type[CommonSettings], name: str, value: str, told: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(kind, {name: value})
+    assert told in caught.value.message
+    assert "^" not in caught.value.message
 
 
 def test_an_empty_value_means_the_default() -> None:

@@ -74,6 +74,11 @@ def test_without_an_env_file_the_processes_accept_what_they_get(service: str) ->
     load(PROCESSES[service], resolved(service))
 
 
+@pytest.mark.parametrize("service", ["worker", "train"])
+def test_what_fetches_models_gets_the_hub_s_token(service: str) -> None:
+    assert environment(service)["HF_TOKEN"] == "${HF_TOKEN:-}"
+
+
 def test_variables_of_this_file_alone_are_documented_in_both_places() -> None:
     at_the_end = set(
         re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", TEXT.rpartition("# Settings of this")[2])

@@ -55,15 +55,16 @@ def test_jobs_of_a_killed_worker_finish_on_another(
         assert all(after[window.index] == window for window in windows), "done again"
 
 
-def test_sigterm_gives_jobs_back_without_a_retry(
-    stack: Stack, recording: Callable[[float], Samples]
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_gives_jobs_back_without_a_retry(
+    stack: Stack, recording: Callable[[float], Samples], number: signal.Signals
 ) -> None:
     worker = stack.start_worker(seconds_per_call=0.5)
     jobs = [stack.send(recording(200), lane=Lane.BULK) for _ in range(6)]
     stack.wait_for(jobs, JobStatus.PROCESSING, timeout_s=90)
     retries = [stack.queue.fetch(job_id).retries_left for job_id in jobs]
     asked_at = time.monotonic()
-    worker.send_signal(signal.SIGTERM)
+    worker.send_signal(number)
     assert worker.wait(15) == 0
     assert time.monotonic() - asked_at < 10
     assert all(stack.status(job_id) is JobStatus.QUEUED for job_id in jobs)
