@@ -19,13 +19,12 @@ from services.client.child_process import ChildPlan
 from services.client.stack import REDIS_TIMEOUT_S, Stack, answers_ready
 from services.contract.errors import ServiceError, SettingsError
 from services.contract.settings import ApiSettings, ClientSettings, child_environ, load
+from services.contract.stop_signals import STOP_SIGNALS, on_stop
 
 #: The first start may download a model from the hub.
 READY_TIMEOUT_S = 3600.0
 #: What the logs and Redis' files take in the first minutes.
 LEAST_FREE_BYTES = 16 * 1024**2
-#: What the terminal sends when it closes, and what service managers send.
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -59,10 +58,7 @@ def run(options: UpOptions, console: Console) -> None:
     Raises:
         SttError: something cannot be started; nothing is left running.
     """
-    is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # By nohup.
-    for number in STOP_SIGNALS:
-        if not (is_kept and number is signal.SIGHUP):
-            signal.signal(number, _stop)
+    on_stop(_stop)
     data_dir = _prepared(options.data_dir)
     try:
         with embedded_redis.locked(data_dir) as lock, Stack() as stack:

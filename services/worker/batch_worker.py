@@ -7,7 +7,6 @@ to one minor version.
 
 import logging
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from services.contract.errors import JobNotFoundError, QueueUnavailableError
 from services.contract.job_store import JobStore
 from services.contract.redis_client import text
 from services.contract.schema import Lane
+from services.contract.stop_signals import on_stop
 from services.worker.job_token import (
     CooperativeDeadline,
     JobInterrupted,
@@ -64,7 +64,7 @@ class WorkerLimits:
 
 
 class BatchWorker(SimpleWorker):
-    """Claims from both lanes, interactive first; `serve` returns after SIGTERM or its like."""
+    """Claims from both lanes, interactive first; `serve` returns after a stop signal."""
 
     death_penalty_class = CooperativeDeadline
     job_class = TranscriptionJob
@@ -284,10 +284,7 @@ class BatchWorker(SimpleWorker):
                 run.token.stop(JobLost(run.job.id))
 
     def _install_signal_handlers(self) -> None:
-        signal.signal(signal.SIGINT, self.request_stop)
-        signal.signal(signal.SIGTERM, self.request_stop)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it.
-            signal.signal(signal.SIGHUP, self.request_stop)
+        on_stop(self.request_stop)
 
     def teardown(self) -> None:
         """Let jobs end or stop, and give back the rest. Takes at most 8 s."""
