@@ -24,6 +24,12 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture
+def base(tiny_checkpoint_dir: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny checkpoint, to be spoilt."""
+    return shutil.copytree(tiny_checkpoint_dir, tmp_path / "base")
+
+
 def changed(section: TrainConfig, **values: object) -> TrainConfig:
     return TrainConfig.model_validate(section.model_dump() | values)
 
@@ -109,14 +115,8 @@ def test_result_worse_than_its_start_is_an_error(
 
 
 def test_base_that_could_never_be_converted_is_refused_before_training(
-    tiny_run: TrainConfig,
-    corpus: PreparedCorpus,
-    tiny_checkpoint_dir: Path,
-    tmp_path: Path,
-    run_dir: Path,
+    tiny_run: TrainConfig, corpus: PreparedCorpus, base: Path, run_dir: Path
 ) -> None:
-    base = tmp_path / "base"
-    shutil.copytree(tiny_checkpoint_dir, base)
     facts = json.loads((base / "generation_config.json").read_text())
     del facts["alignment_heads"]
     (base / "generation_config.json").write_text(json.dumps(facts))
@@ -151,14 +151,8 @@ def test_adapter_in_the_place_of_a_base_is_refused_before_training(
 
 @pytest.mark.slow
 def test_weights_that_are_no_numbers_any_more_end_the_run_and_replace_no_checkpoint(
-    tiny_run: TrainConfig,
-    corpus: PreparedCorpus,
-    tiny_checkpoint_dir: Path,
-    tmp_path: Path,
-    run_dir: Path,
+    tiny_run: TrainConfig, corpus: PreparedCorpus, base: Path, run_dir: Path
 ) -> None:
-    base = tmp_path / "base"
-    shutil.copytree(tiny_checkpoint_dir, base)
     weights = load_file(base / "model.safetensors")
     weights["model.encoder.conv1.weight"].fill_(torch.nan)
     save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
