@@ -87,8 +87,8 @@ def test_after_the_wrong_ones_are_stopped_the_right_one_is_sent(
 ) -> None:
     slow_page.set_input_files("#files", [*large, str(speech("hej"))])
     expect(slow_page.locator(".job >> nth=3")).to_contain_text(re.compile("Sending, [1-9]"))
-    for _ in large:
-        slow_page.click(".job >> nth=-1 >> text=Cancel")
+    for path in large:
+        slow_page.locator(".job", has_text=Path(path).name).get_by_text("Cancel").click()
     expect(slow_page.locator(".job")).to_have_count(1)
     slow_page.click(".job")
     expect(slow_page.locator("#segments")).to_contain_text(SENTENCE)
