@@ -24,6 +24,14 @@ NAMELESS = """() => [...document.querySelectorAll("button, input, select, textar
         || e.getAttribute("aria-labelledby")))
     .map((e) => e.outerHTML)"""
 
+#: What the keys for pasting do after a file was copied.
+PASTE = """async () => {
+    const sound = await (await fetch("page/sample.ogg")).blob();
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([sound], "copied.ogg"));
+    document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+}"""
+
 
 def send(page: Page, *recordings: Path) -> None:
     page.set_input_files("#files", [str(recording) for recording in recordings])
@@ -116,7 +124,7 @@ def test_the_history_is_ids_alone_and_outlives_a_reload(
     assert page.evaluate("localStorage['whisper-sv.jobs']") == "[]"
 
 
-def test_what_one_tab_makes_is_listed_in_another(
+def test_what_one_tab_makes_or_deletes_another_lists_or_forgets(
     page: Page, visitor: Visitor, stack: RunningStack, speech: Speech
 ) -> None:
     other = visitor.open(stack.url)
@@ -125,6 +133,15 @@ def test_what_one_tab_makes_is_listed_in_another(
     expect(other.locator(".job")).to_have_count(1, timeout=10_000)
     page.wait_for_selector(DONE)
     expect(other.locator(".job progress")).to_have_count(0)
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.click("#delete")
+    expect(other.locator("#no-jobs")).to_be_visible()
+
+
+def test_a_file_that_is_pasted_is_sent(page: Page) -> None:
+    page.evaluate(PASTE)
+    expect(page.locator(".job .name")).to_have_text("copied.ogg")
+    page.wait_for_selector(DONE)
 
 
 def test_a_job_can_be_run_again_and_deleted(page: Page, speech: Speech) -> None:

@@ -2,7 +2,7 @@
 
 import { ApiError, call, events, getJson, jobPath } from "./api.js";
 import { hasEnded, jobState } from "./format.js";
-import { jobs, rememberedIds } from "./jobs.js";
+import { jobs, onChangeElsewhere, rememberedIds } from "./jobs.js";
 import { isKeyPutOff } from "./key.js";
 import { announce, showTrouble } from "./say.js";
 
@@ -103,9 +103,9 @@ export async function recall(ids = rememberedIds()) {
   for (const job of found) if (job) jobs.setJob(job);
 }
 
-// Another tab has made jobs; those that cannot be fetched now are listed after a reload.
-addEventListener("storage", () => {
-  if (!isKeyPutOff()) recall(rememberedIds().filter((id) => !jobs.get(id))).catch(() => {});
+// Another tab has made or deleted jobs; what cannot be fetched now is put right by a reload.
+onChangeElsewhere((ids) => {
+  if (!isKeyPutOff()) recall(ids).catch(() => {});
 });
 
 /** Ask again and again about jobs that have not ended and are not watched. */

@@ -6,7 +6,24 @@ const MOST = 200;
 /** Ids of this browser's jobs, oldest first. */
 export function rememberedIds() {
   try {
-    const ids = JSON.parse(localStorage.getItem(STORED) ?? "[]");
+    return idsIn(localStorage.getItem(STORED));
+  } catch {
+    return [];
+  }
+}
+
+/** Call `listener` with the ids that another tab has added or taken off. */
+export function onChangeElsewhere(listener) {
+  addEventListener("storage", ({ key, oldValue, newValue }) => {
+    if (key !== STORED) return;
+    const [before, now] = [idsIn(oldValue), idsIn(newValue)];
+    listener([...now.filter((id) => !before.includes(id)), ...before.filter((id) => !now.includes(id))]);
+  });
+}
+
+function idsIn(text) {
+  try {
+    const ids = JSON.parse(text ?? "[]");
     return Array.isArray(ids) ? ids.filter((id) => typeof id === "string") : [];
   } catch {
     return [];

@@ -71,7 +71,7 @@ export async function recover() {
   }
 }
 
-/** Listen for files that are picked, or dropped anywhere on the page. */
+/** Listen for files that are picked, or dropped or pasted anywhere on the page. */
 export function listen(select) {
   const input = document.getElementById("files");
   document.getElementById("pick").addEventListener("click", () => input.click());
@@ -94,6 +94,7 @@ export function listen(select) {
     mark(-depth);
     if (event.dataTransfer.files.length) sendAll(event.dataTransfer.files, select);
   });
+  addEventListener("paste", ({ clipboardData: { files } }) => files.length && sendAll(files, select));
   // Leaving now would lose what is not yet on the server.
   addEventListener("beforeunload", (event) => {
     if (jobs.all.some((record) => record.upload)) event.preventDefault();
