@@ -89,7 +89,7 @@ def _model(
     torch.manual_seed(seed)
     model = WhisperForConditionalGeneration(config).eval()
     with torch.no_grad():
-        _teach(model, _script(tokenizer, sentence))
+        _teach(model, _script(tokenizer, sentence), tokenizer.eos_token_id)
     model.generation_config = _generation_config(tokenizer)
     return model
 
@@ -106,8 +106,10 @@ def _script(tokenizer: WhisperTokenizer, sentence: str) -> list[tuple[int, int]]
     return pairs + list(zip(spoken, spoken[1:], strict=False))
 
 
-def _teach(model: WhisperForConditionalGeneration, script: list[tuple[int, int]]) -> None:
-    """Make the last layer answer each token of the script with its successor."""
+def _teach(
+    model: WhisperForConditionalGeneration, script: list[tuple[int, int]], end: int
+) -> None:
+    """Make the last layer answer each token of the script with its successor, others with `end`."""
     decoder = model.model.decoder
     embedding = torch.randn_like(decoder.embed_tokens.weight)
     decoder.embed_tokens.weight.copy_(embedding)
@@ -123,6 +125,8 @@ def _teach(model: WhisperForConditionalGeneration, script: list[tuple[int, int]]
     for neuron, (token, following) in enumerate(script):
         table.fc1.weight[neuron] = 20.0 * embedding[token] / embedding[token].square().sum()
         table.fc2.weight[:, neuron] = 2.0 * embedding[following]
+    # A beam that leaves the script ends, too; else it would babble up to the longest text allowed.
+    table.fc2.bias.copy_(3.0 * embedding[end])
 
 
 def _generation_config(tokenizer: WhisperTokenizer) -> GenerationConfig:
