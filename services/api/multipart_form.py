@@ -121,7 +121,7 @@ class MultipartForm:
         if self._in_file:
             encoded = _ENCODED_FILENAME.search(disposition)
             plain = attributes.get(b"filename", b"")
-            self._begin_file(unquote_to_bytes(encoded["name"]) if encoded else plain)
+            self._begin_file(unquote_to_bytes(encoded["name"]) if encoded else unescaped(plain))
         elif b"filename" in attributes:
             raise InvalidRequestError("Only the part named file may be a file.", param=name[:100])
         else:
@@ -165,6 +165,20 @@ class MultipartForm:
             raise InvalidRequestError(
                 f"The fields of the form are larger than {MAX_ALL_FIELDS_BYTES} bytes together."
             )
+
+
+def unescaped(filename: bytes) -> bytes:
+    """Return a name without percent-encoding: aiohttp writes all so, browsers quotation marks.
+
+    What is not UTF-8 then was not encoded.
+    Source: RFC 7578, 4.2.
+    """
+    plain = unquote_to_bytes(filename)
+    try:
+        plain.decode("utf-8")
+    except UnicodeDecodeError:
+        return filename
+    return plain
 
 
 def decoded(raw: bytes, what: str) -> str:

@@ -80,7 +80,9 @@ def verbose(transcript: Transcript, granularities: Collection[Granularity]) -> d
     }
     if "segment" in granularities:
         answer["segments"] = [segment_json(i, s) for i, s in enumerate(transcript.segments)]
-    if "word" in granularities and any(s.words is not None for s in transcript.segments):
+    # Of silence the list is empty, not missing: whoever asked for words goes through it.
+    has_words = not transcript.segments or any(s.words is not None for s in transcript.segments)
+    if "word" in granularities and has_words:
         words = [word for segment in transcript.segments for word in segment.words or ()]
         # Whisper's words begin with a space, the hosted API's do not.
         answer["words"] = [{**word.model_dump(), "word": word.word.strip()} for word in words]

@@ -18,6 +18,9 @@ from services.api.service import Service
 from services.contract.errors import SttError
 from services.contract.schema import Segment, Transcript, WindowResult
 
+#: Source: openai/whisper audio.py, TOKENS_PER_SECOND ("20ms per audio token").
+AUDIO_TOKENS_PER_SECOND = 50
+
 
 async def text_events(service: Service, accepted: Accepted) -> AsyncIterator[str]:
     """Yield the server-sent events of one transcription."""
@@ -88,9 +91,23 @@ def deltas(new: str) -> list[str]:
 
 
 def done(transcript: Transcript) -> str:
-    """Return the last event, with the whole text."""
+    """Return the last event, with the whole text.
+
+    Its usage is counted in tokens: OpenAI's schema has no other kind here, and typed clients such
+    as async-openai for Rust cannot read the event without one.
+    """
     languages = [{"code": transcript.language}] if transcript.text else []
-    return _event({"type": "transcript.text.done", "text": transcript.text, "languages": languages})
+    heard = round(transcript.duration * AUDIO_TOKENS_PER_SECOND)
+    written = sum(len(segment.tokens) for segment in transcript.segments)
+    counts = {"input_tokens": heard, "output_tokens": written, "total_tokens": heard + written}
+    return _event(
+        {
+            "type": "transcript.text.done",
+            "text": transcript.text,
+            "languages": languages,
+            "usage": {"type": "tokens", **counts},
+        }
+    )
 
 
 def _event(data: dict[str, Any]) -> str:

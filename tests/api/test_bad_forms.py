@@ -121,6 +121,26 @@ def test_encoded_names_are_read(strict_api: RunningApi, plain: bytes) -> None:
         http.delete(answer.headers["location"])
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("m%C3%B6te%20i%20%C3%A5r.wav", "möte i år.wav"),  # aiohttp
+        ("r%22a.wav", 'r"a.wav'),  # browsers
+        ("..%2Fa%0A.wav", "a.wav"),
+        ("100% och 50%.wav", "100% och 50%.wav"),
+        ("a%E5.wav", "a%E5.wav"),  # Latin-1, or nothing encoded
+    ],
+)
+def test_percent_encoded_names_are_read(strict_client: httpx.Client, sent: str, shown: str) -> None:
+    """RFC 7578 lets forms write names so that are not ASCII."""
+    head = f'--b\r\nContent-Disposition: form-data; name="file"; filename="{sent}"\r\n\r\n'
+    body = head.encode() + wav(0.1) + b"\r\n--b--\r\n"
+    content_type = {"content-type": "multipart/form-data; boundary=b"}
+    answer = strict_client.post("/v1/jobs", content=body, headers=content_type)
+    assert answer.json()["audio"]["filename"] == shown
+    strict_client.delete(answer.headers["location"])
+
+
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", ""])
 def test_wrong_content_types_are_refused(

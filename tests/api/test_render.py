@@ -112,6 +112,12 @@ def test_words_are_told_only_when_asked_for() -> None:
     answer = json.loads(render(spoken, "verbose_json", ["word"]))
     assert [w["word"] for w in answer["words"]] == ["Hej", "du"]
     assert "segments" not in answer
+    assert "words" not in json.loads(render(transcript(segment("Hej du")), "verbose_json"))
+
+
+def test_whoever_asks_for_words_gets_a_list_of_silence_too() -> None:
+    assert json.loads(render(transcript(), "verbose_json", ["word"]))["words"] == []
+    assert "words" not in json.loads(render(transcript(), "verbose_json", ["segment"]))
 
 
 times = st.floats(0, 30_000, allow_nan=False)

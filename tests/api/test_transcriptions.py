@@ -94,6 +94,13 @@ def test_streamed_deltas_are_the_text_of_the_last_event(
     assert "".join(str(e["delta"]) for e in events[:-1]) == TEXT
 
 
+def test_the_last_event_says_what_was_used(client: httpx.Client, worker: ScriptedWorker) -> None:
+    """async-openai (Rust) cannot read the event without it, and takes tokens only."""
+    usage = events_of(send(client, stream="true"))[-1]["usage"]
+    counts = {"input_tokens": 50, "output_tokens": 4, "total_tokens": 54}
+    assert usage == {"type": "tokens", **counts}
+
+
 def test_a_stream_tells_nothing_twice_when_the_job_begins_again() -> None:
     def said(text: str) -> list[Segment]:
         return [Segment(start=0, end=1, text=text)]
