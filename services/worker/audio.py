@@ -29,6 +29,8 @@ _MAX_FRAME_S = 300
 _CANCELED = 0.01
 #: Speech has a mean far below this, full scale being 1.
 _OFFSET = 0.01
+#: Files of floats may go above full scale, which is 1; speech does not go this far above it.
+_LOUDEST = 10.0
 
 
 def decode(source: Source, *, max_duration_s: float = float("inf")) -> Iterator[Samples]:
@@ -75,8 +77,10 @@ def _mixed(channels: Samples) -> Samples:
     """Mix one or two channels, shape (n_samples, n_channels), to one.
 
     Channels of opposite phase (a swapped wire) have silence as their mean: the louder is heard.
-    A constant offset (a cheap sound card) drowns quiet speech: it is taken away.
+    A constant offset (a cheap sound card) drowns quiet speech: it is taken away. Files of floats
+    may hold what is no number: one would deafen the detector for the rest of the recording.
     """
+    channels = np.nan_to_num(np.clip(channels, -_LOUDEST, _LOUDEST))
     offset = channels.mean(axis=0)
     if np.abs(offset).max() > _OFFSET:
         channels = channels - offset
