@@ -213,6 +213,17 @@ def test_stereo_is_the_mean_of_its_channels(tmp_path: Path) -> None:
     assert np.abs(heard - (left + right) / 2).max() < 0.001
 
 
+@pytest.mark.parametrize("n_channels", [3, 6, 8, 24])
+def test_every_microphone_of_a_recorder_is_heard(n_channels: int, tmp_path: Path) -> None:
+    """A plain WAV file does not say where its channels belong: none is a cinema's bass."""
+    tone = 0.5 * np.sin(np.arange(SAMPLE_RATE) * 0.1)
+    for index in range(n_channels):
+        channels = np.zeros((SAMPLE_RATE, n_channels), np.int16)
+        channels[:, index] = tone * 32767
+        heard = samples_of(write_wav(tmp_path / "a.wav", channels, channels=n_channels))
+        assert np.abs(heard - tone / 2).max() < 0.001
+
+
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1e30])
 def test_what_is_no_sound_in_a_file_of_floats_spoils_nothing_else(
     wrong: float, tmp_path: Path
