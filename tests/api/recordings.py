@@ -120,6 +120,16 @@ def stream_at(start_s: float, seconds: float) -> bytes:
     return target.getvalue()
 
 
+def cut_film(seconds: float, begins_s: float) -> bytes:
+    """MP4 whose first samples lie before its time 0: its edit list leaves them out."""
+    target = io.BytesIO()
+    offset = {"output_ts_offset": str(begins_s)}
+    with av.open(target, "w", format="mp4", container_options=offset) as output:
+        stream = output.add_stream("aac", rate=44_100, layout="mono")
+        _encode_sound(output, stream, tone(seconds, 44_100), 44_100)
+    return target.getvalue()
+
+
 def flv_with_a_late_picture(seconds: float = 1.0) -> bytes:
     """FLV as a broadcast is recorded whose camera is turned on after minutes of sound."""
     body = encoded("flv", seconds)
