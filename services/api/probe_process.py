@@ -132,14 +132,15 @@ def _counted(container: Any, stream: Any) -> Seconds:
     """Return how much audio the packets hold that can be read, gaps of silence included.
 
     A packet lasts until the next one begins, since its own duration may be rounded or missing; but
-    where the clock jumps or stands still, its own duration counts. PyAV ends with an IndexError if
-    another track began on the way.
+    where the clock jumps or stands still, its own duration counts. What the file itself says is not
+    to be played, the second before the first picture of a cut film, does not count. PyAV ends with
+    an IndexError if another track began on the way.
     """
     longest = max(MAX_PACKET_S, longest_gap_s(container.format.name))
     began, lasts, total = (container.start_time or 0) / av.time_base, 0.0, 0.0
     with suppress(FFmpegError, IndexError):
         for packet in container.demux(stream):
-            if packet.pts is None or packet.time_base is None:
+            if packet.pts is None or packet.time_base is None or packet.is_discard:
                 continue
             start = float(packet.pts * packet.time_base)
             step = start - began

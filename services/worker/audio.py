@@ -9,6 +9,7 @@ from typing import BinaryIO
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.layout import AudioLayout
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -29,6 +30,8 @@ _MAX_FRAME_S = 300
 _CANCELED = 0.01
 #: Speech has a mean far below this, full scale being 1.
 _OFFSET = 0.01
+#: Files of floats may go above full scale, which is 1; speech does not go this far above it.
+_LOUDEST = 10.0
 
 
 def decode(source: Source, *, max_duration_s: float = float("inf")) -> Iterator[Samples]:
@@ -72,15 +75,17 @@ def _blocks(source: Source) -> Iterator[Samples]:
 
 
 def _mixed(channels: Samples) -> Samples:
-    """Mix one or two channels, shape (n_samples, n_channels), to one.
+    """Mix channels, shape (n_samples, n_channels), to one: each of several at half its level.
 
     Channels of opposite phase (a swapped wire) have silence as their mean: the louder is heard.
-    A constant offset (a cheap sound card) drowns quiet speech: it is taken away.
+    A constant offset (a cheap sound card) drowns quiet speech: it is taken away. Files of floats
+    may hold what is no number: one would deafen the detector for the rest of the recording.
     """
+    channels = np.nan_to_num(np.clip(channels, -_LOUDEST, _LOUDEST))
     offset = channels.mean(axis=0)
     if np.abs(offset).max() > _OFFSET:
         channels = channels - offset
-    mean: Samples = channels.mean(axis=1)
+    mean: Samples = channels.sum(axis=1) / min(2, channels.shape[1])
     power = np.square(channels).mean(axis=0)
     if np.square(mean).mean() < _CANCELED * power.max():
         return channels[:, power.argmax()].copy()
@@ -122,7 +127,12 @@ def _is_empty(source: Source | Rest) -> bool:
 
 
 def _resampled(frames: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
-    """Resample to mono or stereo; a stream that changes its format midway gets a new resampler."""
+    """Resample; a stream that changes its format midway gets a new resampler.
+
+    What is more than stereo is mixed here if the file says where each channel belongs. Otherwise
+    they are the microphones of a recorder, say, and stay: a guess would take one for the bass of a
+    cinema, and drop it.
+    """
     resampler, described = None, None
     for frame in frames:
         if frame.samples > _MAX_FRAME_S * frame.sample_rate:
@@ -133,7 +143,7 @@ def _resampled(frames: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
         if resampler is None or found != described:
             if resampler is not None:
                 yield from resampler.resample(None)
-            layout = frame.layout if len(frame.layout.channels) == 2 else "mono"
+            layout = frame.layout if _is_mixed_later(frame.layout) else "mono"
             resampler, described = AudioResampler("flt", layout, SAMPLE_RATE), found
         frame.pts = None
         try:
@@ -144,6 +154,10 @@ def _resampled(frames: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
             ) from error
     if resampler is not None:
         yield from resampler.resample(None)
+
+
+def _is_mixed_later(layout: AudioLayout) -> bool:
+    return len(layout.channels) == 2 or all(channel.name == "NONE" for channel in layout.channels)
 
 
 def _frames(source: Source) -> Iterator[AudioFrame]:

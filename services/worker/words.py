@@ -1,5 +1,7 @@
 """When each word of a window was spoken, by faster-whisper's alignment."""
 
+from copy import copy
+from itertools import accumulate, pairwise
 from typing import Any
 
 import ctranslate2
@@ -34,7 +36,7 @@ def add_words(
     ]
     model.loop.add_word_timestamps(
         [plain],
-        tokenizer,
+        _ending_words_with(segments, tokenizer),
         ctranslate2.StorageView.from_array(encoded),
         min(n_frames, encoded.shape[1] * 2),
         _PREPENDED,
@@ -46,6 +48,29 @@ def add_words(
         segment.words = tuple(_word(word) for word in aligned["words"])
         segment.start = max(reached, float(aligned["start"]))
         segment.end = reached = max(segment.start, float(aligned["end"]))
+
+
+def _ending_words_with(segments: list[RawSegment], tokenizer: Tokenizer) -> Tokenizer:
+    """Return a tokenizer to which the end of a segment is the end of a word.
+
+    What begins without a space continues a word to faster-whisper: the first one of a segment would
+    belong to the last one of the segment before, in a model tuned on labels without that space.
+    """
+    lengths = [sum(token < tokenizer.eot for token in segment.tokens) for segment in segments]
+    borders = list(accumulate(lengths, initial=0))
+
+    def split(tokens: list[int]) -> tuple[list[str], list[list[int]]]:
+        words: list[str] = []
+        word_tokens: list[list[int]] = []
+        for start, end in pairwise([*borders, len(tokens)]):
+            found = tokenizer.split_to_word_tokens(tokens[start:end])
+            words += found[0]
+            word_tokens += found[1]
+        return words, word_tokens
+
+    own = copy(tokenizer)
+    own.split_to_word_tokens = split
+    return own
 
 
 def _word(found: dict[str, Any]) -> Word:

@@ -23,6 +23,15 @@ def wav(seconds: float = 1.0, *, rate: int = 16_000, channels: int = 1, kind: st
         "f32": (3, 32, samples.astype("<f4").tobytes()),
         "f64": (3, 64, samples.astype("<f8").tobytes()),
     }[kind]
+    return _riff(tag, channels, rate, bits, data)
+
+
+def float_wav(samples: np.ndarray, rate: int) -> bytes:
+    """A mono WAV file of float32 samples as they are."""
+    return _riff(3, 1, rate, 32, samples.astype("<f4").tobytes())
+
+
+def _riff(tag: int, channels: int, rate: int, bits: int, data: bytes) -> bytes:
     block = channels * bits // 8
     fmt = struct.pack("<HHIIHH", tag, channels, rate, rate * block, block, bits)
     chunks = b"fmt " + struct.pack("<I", len(fmt)) + fmt
@@ -106,6 +115,16 @@ def stream_at(start_s: float, seconds: float) -> bytes:
     target = io.BytesIO()
     offset = {"output_ts_offset": str(start_s)}
     with av.open(target, "w", format="mpegts", container_options=offset) as output:
+        stream = output.add_stream("aac", rate=44_100, layout="mono")
+        _encode_sound(output, stream, tone(seconds, 44_100), 44_100)
+    return target.getvalue()
+
+
+def cut_film(seconds: float, begins_s: float) -> bytes:
+    """MP4 whose first samples lie before its time 0: its edit list leaves them out."""
+    target = io.BytesIO()
+    offset = {"output_ts_offset": str(begins_s)}
+    with av.open(target, "w", format="mp4", container_options=offset) as output:
         stream = output.add_stream("aac", rate=44_100, layout="mono")
         _encode_sound(output, stream, tone(seconds, 44_100), 44_100)
     return target.getvalue()

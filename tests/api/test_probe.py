@@ -23,6 +23,7 @@ from tests.api.recordings import (
     RARE,
     amr_with_pauses,
     browser_webm,
+    cut_film,
     encoded,
     flv_with_a_late_picture,
     stream_at,
@@ -78,6 +79,12 @@ def test_a_pause_of_the_clock_counts(store: AudioStore) -> None:
         assert look(probe, "pause", put(store, "pause", early + late)) == pytest.approx(
             9.0, abs=0.3
         )
+
+
+def test_what_is_not_to_be_played_does_not_count(store: AudioStore) -> None:
+    """A film that was cut without encoding it again keeps the sound before its first picture."""
+    n_bytes = put(store, "film", cut_film(5.0, begins_s=-2.0))
+    assert probe_process.duration(store, "film", n_bytes) == pytest.approx(3.0, abs=0.1)
 
 
 def test_a_pause_at_the_start_of_a_phone_s_recording_is_no_damage(store: AudioStore) -> None:

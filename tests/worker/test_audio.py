@@ -15,6 +15,7 @@ from tests.api.recordings import (
     RARE,
     amr_with_pauses,
     encoded,
+    float_wav,
     flv_with_a_late_picture,
 )
 from tests.worker.encoded import encode, samples_of
@@ -210,6 +211,31 @@ def test_stereo_is_the_mean_of_its_channels(tmp_path: Path) -> None:
     right = 0.3 * np.sin(np.arange(SAMPLE_RATE) * 0.37)
     heard = samples_of(stereo(tmp_path / "a.wav", left, right))
     assert np.abs(heard - (left + right) / 2).max() < 0.001
+
+
+@pytest.mark.parametrize("n_channels", [3, 6, 8, 24])
+def test_every_microphone_of_a_recorder_is_heard(n_channels: int, tmp_path: Path) -> None:
+    """A plain WAV file does not say where its channels belong: none is a cinema's bass."""
+    tone = 0.5 * np.sin(np.arange(SAMPLE_RATE) * 0.1)
+    for index in range(n_channels):
+        channels = np.zeros((SAMPLE_RATE, n_channels), np.int16)
+        channels[:, index] = tone * 32767
+        heard = samples_of(write_wav(tmp_path / "a.wav", channels, channels=n_channels))
+        assert np.abs(heard - tone / 2).max() < 0.001
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1e30])
+def test_what_is_no_sound_in_a_file_of_floats_spoils_nothing_else(
+    wrong: float, tmp_path: Path
+) -> None:
+    tone = (0.5 * np.sin(np.arange(25 * SAMPLE_RATE) * 0.1)).astype(np.float32)
+    spoiled = tone.copy()
+    spoiled[SAMPLE_RATE] = wrong
+    path = tmp_path / "a.wav"
+    path.write_bytes(float_wav(spoiled, SAMPLE_RATE))
+    heard = samples_of(path)
+    assert np.isfinite(heard).all() and len(heard) == len(tone)
+    assert np.abs(np.delete(heard - tone, SAMPLE_RATE)).max() < 0.001
 
 
 def test_the_stream_that_a_file_calls_its_default_is_heard(tmp_path: Path) -> None:
