@@ -137,6 +137,19 @@ def test_a_download_keeps_the_date_in_its_name(
     assert told.headers["content-disposition"].endswith("2026.01.15.srt")
 
 
+def test_no_browser_keeps_names_and_texts_or_runs_them(
+    client: httpx.Client, worker: ScriptedWorker
+) -> None:
+    made = create(client, batch="b")
+    ended(client, made.json()["id"])
+    paths = ["/v1/jobs", "/v1/batches/b", "/v1/batches/b/transcripts.zip", "/v1/jobs/none"]
+    answers = [made, *(client.get(path) for path in [*paths, *made.json()["links"].values()])]
+    for answer in answers:
+        assert "no-store" in answer.headers["cache-control"], answer.url
+        assert answer.headers["x-content-type-options"] == "nosniff", answer.url
+    assert client.get("/").headers["cache-control"] == "no-cache"
+
+
 @pytest.mark.parametrize("cursor", ["x", "0:0", "9" * 400, "%00", "-1"])
 def test_a_cursor_of_nobody_is_refused(client: httpx.Client, cursor: str) -> None:
     error = client.get("/v1/jobs", params={"cursor": cursor}).json()["error"]
