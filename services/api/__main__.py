@@ -14,6 +14,7 @@ from services.contract import logs
 from services.contract.errors import SettingsError, SttError
 from services.contract.redis_client import refuse_wrong_password
 from services.contract.settings import ApiSettings, load
+from services.contract.stop_signals import on_stop
 
 #: Open streams are cut after this when the process is asked to stop; their clients come back.
 SHUTDOWN_S = 5
@@ -34,7 +35,10 @@ def main() -> int:
     logs.configure(settings.log_level)
     # What is here now stays as long as the process: the collector need not walk over it.
     gc.freeze()
-    server(app).run(sockets=[listener])
+    serving = server(app)
+    # uvicorn knows no SIGHUP, and sends itself those it has obeyed once more when it is done.
+    on_stop(serving.handle_exit)
+    serving.run(sockets=[listener])
     return 0
 
 

@@ -1,5 +1,6 @@
 """Batches: jobs that share a name, counted, and their transcripts in one archive."""
 
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from typing import Annotated
@@ -9,6 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from services.api import openapi
 from services.api.field_values import KnownBatch, TextFormat
+from services.api.filenames import stem_of, storable
 from services.api.job_view import BatchView
 from services.api.render import FILE_SUFFIXES, render
 from services.api.service import Owner, Parts
@@ -38,9 +40,7 @@ def get(name: Name, service: Parts, owner: Owner) -> BatchView:
 def transcripts(name: Name, service: Parts, owner: Owner, format: TextFormat = "text") -> Response:
     """Return the transcripts of all succeeded jobs of a batch, one file each."""
     service.jobs.batch(owner, name)
-    # Leading dots hide a file, and some systems know no colon.
-    stem = name.replace(":", "-").lstrip(".")
-    headers = {**openapi.attachment(f"{stem}.zip"), "Cache-Control": "no-store"}
+    headers = {**openapi.attachment(f"{storable(name)}.zip"), "Cache-Control": "no-store"}
     parts = archive(service.jobs, owner, name, format)
     return StreamingResponse(parts, media_type="application/zip", headers=headers)
 
@@ -96,11 +96,19 @@ class _Pipe:
 
 
 def _file_name(job: Job, suffix: str, used: set[str]) -> str:
-    """Return a name for a job's transcript that no other one has."""
-    stem = job.audio.filename.rsplit(".", 1)[0] or job.id
+    """Return a name for a job's transcript that no other one has.
+
+    Nor one that differs only in case or in how accents are written: for many systems that is the
+    same, and one transcript would be unpacked over the other.
+    """
+    stem = storable(stem_of(job.audio.filename)) or job.id
     name, number = stem + suffix, 1
-    while name in used:
+    while _same(name) in used:
         number += 1
         name = f"{stem}-{number}{suffix}"
-    used.add(name)
+    used.add(_same(name))
     return name
+
+
+def _same(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())

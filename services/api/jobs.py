@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from services.api import openapi
 from services.api.error_handlers import request_id_of
 from services.api.field_values import Cursor, JsonFormat, KnownBatch, Limit, Status, YesNo
+from services.api.filenames import stem_of
 from services.api.intake import Accepted, Order, recording, submit, submit_once
 from services.api.job_events import job_events
 from services.api.job_places import placed_view
@@ -84,7 +85,7 @@ def transcript(
     text = render(service.jobs.transcript(job_id), format, BOTH)
     headers = {"Cache-Control": "no-store"}
     if download:
-        name = (job.audio.filename.rsplit(".", 1)[0] or "transcript") + FILE_SUFFIXES[format]
+        name = (stem_of(job.audio.filename) or "transcript") + FILE_SUFFIXES[format]
         headers |= openapi.attachment(name)
     return Response(text, media_type=MEDIA_TYPES[format], headers=headers)
 

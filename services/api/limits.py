@@ -52,11 +52,10 @@ class Limits:
         """Ask Redis whether one more job may come in. Sync.
 
         Raises:
-            RateLimitError: the key created too many jobs in this minute.
-            ConcurrencyLimitError: it has too many unfinished ones.
+            ConcurrencyLimitError: the key has too many unfinished jobs.
             QueueFullError: too many jobs wait.
+            RateLimitError: the key created too many in this minute.
         """
-        self._check_rate(owner)
         most = self._settings.concurrency_limit
         if most and self._jobs.count_unfinished(owner) >= most:
             raise too_many_unfinished(most)
@@ -67,6 +66,8 @@ class Limits:
                 f"{self._settings.queue_limit} jobs wait already; try again later.",
                 retry_after_s=QUEUE_RETRY_S,
             )
+        # Last, for it counts: what makes no job because of another limit must not use this one up.
+        self._check_rate(owner)
 
     @redis_errors()
     def _check_rate(self, owner: str) -> None:

@@ -24,6 +24,9 @@ _SAFE_ID = re.compile(r"^[\w.:@-]{1,100}$", re.ASCII)
 _PRIVATE_STATUS = 500
 #: Any other is a word of the client's own: each would be a series in /metrics for ever.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+#: What browsers must not do with any answer: keep names and text on the disk, or read text as
+#: something that runs. Routes that know better say so.
+CAREFUL = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 # Ids for logs need not be secret; the system's own randomness costs a call each time.
 _numbers = Random(os.urandom(32))
 
@@ -54,7 +57,10 @@ class RequestIds:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                for name, value in CAREFUL:
+                    headers.setdefault(name, value)
             await send(message)
 
         try:

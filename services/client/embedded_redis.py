@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import redis
@@ -77,6 +77,8 @@ def plan(data_dir: Path, environ: dict[str, str], lock: int) -> ChildPlan:
     socket = socket_path(data_dir)
     # Its files hold the transcripts, and it lets everybody read them.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(PermissionError):  # Of an early version, or unpacked by somebody else.
+        folder.chmod(folder.stat().st_mode & 0o770)
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if socket.parent.stat().st_uid != os.getuid():
         raise ServiceError(

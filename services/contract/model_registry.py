@@ -101,6 +101,11 @@ def deploy(
         bundle = _fetch(source, models_dir, cache_dir, scratch)
         bundle = verify(bundle.path, plain_id=bundle.id)
         manifest = bundle.manifest or _manifest_of_plain(bundle)
+        if manifest.name == CURRENT_FILE:
+            raise ModelBundleError(
+                f"a model cannot be named {CURRENT_FILE}, which is a file in {models_dir}: give "
+                "its manifest, or its folder, another name"
+            )
         if not force:
             _check_not_worse(manifest, models_dir)
         pointer = f"{manifest.name}/{manifest.version}"

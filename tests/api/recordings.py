@@ -177,3 +177,23 @@ RARE = {
     "dictation": (dictation(10), 2.95),
     "broadcast": (encoded("loas", 2.0), 2.0),
 }
+
+
+def repeated_table(n_samples: int) -> bytes:
+    """A small mov whose tables say of one sample that it comes again and again."""
+    sound = np.zeros((1, 800), np.int16)
+    file = io.BytesIO()
+    with av.open(file, "w", format="mov") as target:
+        stream = target.add_stream("pcm_mulaw", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(sound, format="s16", layout="mono")
+        frame.rate = 8000
+        target.mux([*stream.encode(frame), *stream.encode(None)])
+    body = bytearray(file.getvalue())
+    # Samples and their duration, their size and samples, the samples of the first chunk.
+    for table, at, numbers in (
+        (b"stts", 12, (n_samples, 2)),
+        (b"stsz", 8, (1, n_samples)),
+        (b"stsc", 16, (n_samples,)),
+    ):
+        struct.pack_into(f">{len(numbers)}I", body, body.index(table) + at, *numbers)
+    return bytes(body)

@@ -121,6 +121,18 @@ def test_the_unfinished_jobs_of_a_key_are_limited(redis_url: str, tmp_path: Path
         assert send(client).status_code == 202
 
 
+def test_what_another_limit_refuses_does_not_count_as_a_job_of_this_minute(
+    redis_url: str, tmp_path: Path
+) -> None:
+    limits = {"concurrency_limit": 1, "rate_limit_per_minute": 3}
+    with RunningApi(redis_url, tmp_path, **limits) as api, api.client() as client:
+        job = send(client).json()
+        codes = {send(client).json()["error"]["code"] for _ in range(4)}
+        assert codes == {"concurrency_limit_exceeded"}
+        client.post(job["links"]["cancel"])
+        assert send(client).status_code == 202
+
+
 def test_uploads_at_the_same_time_keep_to_the_limit_of_their_key(
     redis_url: str, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from tests.api.running_api import RunningApi
 from tests.api.scripted_worker import ScriptedWorker
 from tests.api.test_jobs import create, ended, events_of
 from tests.redis_server import RedisServer
+from tests.waiting import wait_until
 
 
 def test_without_redis_uploads_are_503_and_leave_nothing(
@@ -155,6 +156,20 @@ def test_a_full_redis_is_not_ready_and_jobs_can_be_deleted(
     finally:
         redis_client.config_set("maxmemory", 0)
     assert client.get("/readyz").status_code == 200
+
+
+def test_a_redis_that_hangs_is_told_before_a_probe_gives_up(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    with RunningApi(redis_server.url, tmp_path) as api, api.client() as client:
+        assert client.get("/readyz").status_code == 200
+        redis_server.pause()
+        try:
+            ready = client.get("/readyz", timeout=10)  # Clients of Redis try for 30 s.
+        finally:
+            redis_server.resume()
+        assert ready.json()["checks"] == {"redis": "queue_unavailable", "audio_store": "ok"}
+        wait_until(lambda: client.get("/readyz").is_success, timeout_s=20, what="Redis")
 
 
 def test_a_defect_of_ours_is_told_and_the_next_request_is_answered(

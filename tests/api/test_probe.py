@@ -26,6 +26,7 @@ from tests.api.recordings import (
     cut_film,
     encoded,
     flv_with_a_late_picture,
+    repeated_table,
     stream_at,
     wav,
 )
@@ -137,6 +138,15 @@ def test_a_limit_on_memory_from_outside_is_kept(store: AudioStore) -> None:
     n_bytes = put(store, "a", encoded("flac"))
     with running(Probe(store.url, timeout_s=20, command=limited)) as probe:
         assert look(probe, "a", n_bytes) == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_small_file_that_needs_much_memory_is_refused(store: AudioStore) -> None:
+    """Else the worker would need it as well, for each such file at once."""
+    with running(Probe(store.url, 60)) as probe:
+        assert look(probe, "small", put(store, "small", repeated_table(100_000))) > 0
+        with pytest.raises(EmptyAudioError):  # That is what FFmpeg makes of a refused table.
+            look(probe, "large", put(store, "large", repeated_table(20_000_000)))
+        assert look(probe, "a", put(store, "a", encoded("flac"))) == pytest.approx(1.0, abs=0.1)
 
 
 @pytest.mark.parametrize(("command", "words"), [(HANG, "longer than 0.3 s"), (CRASH, "crashes")])

@@ -1,6 +1,8 @@
 """What comes back over HTTP: ranges, formats, HEAD, pages; liberal in what is asked for."""
 
+import io
 import unicodedata
+import zipfile
 from urllib.parse import quote
 
 import httpx
@@ -109,6 +111,43 @@ def test_an_archive_is_named_like_its_batch(client: httpx.Client, name: str, sho
     create(client, batch=name)
     answer = client.get(f"/v1/batches/{name}/transcripts.zip")
     assert answer.headers["content-disposition"].endswith(f"''{quote(shown)}")
+
+
+def test_no_transcript_of_an_archive_is_unpacked_over_another_one(
+    client: httpx.Client, worker: ScriptedWorker
+) -> None:
+    apart = unicodedata.normalize("NFD", "Möte.wav")
+    named = ["möte.wav", "Möte.mp3", apart, "2026.01.15", "2026.01.16", 'kl 10:30 "sen"?.m4a']
+    for filename in named:
+        job = create(client, batch="b", filename=filename).json()
+        ended(client, job["id"])
+    archive = client.get("/v1/batches/b/transcripts.zip")
+    with zipfile.ZipFile(io.BytesIO(archive.content)) as opened:
+        names = opened.namelist()
+    assert len({unicodedata.normalize("NFC", name.lower()) for name in names}) == len(named)
+    assert {"2026.01.15.txt", "2026.01.16.txt", "kl 10-30 -sen--.txt"} <= set(names)
+
+
+def test_a_download_keeps_the_date_in_its_name(
+    client: httpx.Client, worker: ScriptedWorker
+) -> None:
+    job = create(client, filename="Mottagning 2026.01.15").json()
+    ended(client, job["id"])
+    told = client.head(job["links"]["transcript"], params={"format": "srt", "download": "true"})
+    assert told.headers["content-disposition"].endswith("2026.01.15.srt")
+
+
+def test_no_browser_keeps_names_and_texts_or_runs_them(
+    client: httpx.Client, worker: ScriptedWorker
+) -> None:
+    made = create(client, batch="b")
+    ended(client, made.json()["id"])
+    paths = ["/v1/jobs", "/v1/batches/b", "/v1/batches/b/transcripts.zip", "/v1/jobs/none"]
+    answers = [made, *(client.get(path) for path in [*paths, *made.json()["links"].values()])]
+    for answer in answers:
+        assert "no-store" in answer.headers["cache-control"], answer.url
+        assert answer.headers["x-content-type-options"] == "nosniff", answer.url
+    assert client.get("/").headers["cache-control"] == "no-cache"
 
 
 @pytest.mark.parametrize("cursor", ["x", "0:0", "9" * 400, "%00", "-1"])

@@ -38,6 +38,13 @@ def test_it_keeps_what_it_is_given_and_never_evicts(tmp_path: Path, name: str) -
                 child.stop()
 
 
+def test_nobody_else_reads_the_transcripts_of_an_older_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "redis"
+    folder.mkdir(mode=0o755)
+    embedded_redis.plan(tmp_path, {}, 0)
+    assert folder.stat().st_mode & 0o777 == 0o750
+
+
 def test_the_wheel_serves_where_no_server_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     which = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name: which(name) if "/" in name else None)

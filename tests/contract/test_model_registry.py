@@ -67,6 +67,13 @@ def test_deploying_the_same_bundle_twice_changes_nothing(tmp_path: Path, models_
     assert (models_dir / CURRENT_FILE).read_text() == "kb/1\n"
 
 
+def test_a_model_with_the_name_of_the_pointer_is_refused(tmp_path: Path, models_dir: Path) -> None:
+    """As a folder it would stand in the way of the file, and nothing could be deployed any more."""
+    with pytest.raises(ModelBundleError, match="cannot be named current"):
+        deploy(str(make_plain(tmp_path / CURRENT_FILE)), models_dir)
+    assert _deploy_version(tmp_path, models_dir, "1").id == "kb@1" == _current_id(models_dir)
+
+
 def test_same_version_with_other_content_is_refused(tmp_path: Path, models_dir: Path) -> None:
     _deploy_version(tmp_path, models_dir, "1")
     other = make_bundle(tmp_path / "other", wer=0.05)

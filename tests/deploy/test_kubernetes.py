@@ -1,5 +1,6 @@
 """The Kubernetes manifests: valid against the API's schema, and consistent with each other."""
 
+import re
 import shutil
 import subprocess
 import tomllib
@@ -162,8 +163,21 @@ def test_only_known_settings_are_set() -> None:
 def test_secrets_come_from_the_secret_alone() -> None:
     for name, _, container in containers():
         for entry in container.get("env", []):
-            if "KEYS" in entry["name"] or "PASSWORD" in entry["name"] or "AUTH" in entry["name"]:
+            if re.search("KEYS?$|KEY_ID|TOKEN|PASSWORD|AUTH", entry["name"]):
                 assert "secretKeyRef" in entry.get("valueFrom", {}), f"{name}: {entry['name']}"
+
+
+@pytest.mark.parametrize("service", ["api", "worker", "train"])
+def test_what_compose_hands_to_buckets_and_hub_has_a_place_here(service: str) -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][service]
+    needed = {name for name in compose["environment"] if name.startswith(("AWS_", "HF_"))}
+    ((_, _, container),) = [c for c in containers() if c[0] == f"{service}.yaml"]
+    given = {entry["name"]: entry.get("valueFrom") for entry in container.get("env", [])}
+    if "envFrom" in container:
+        needed.discard("AWS_ENDPOINT_URL")  # No secret: a line in the ConfigMap.
+    for name in needed:
+        (source,) = (given.get(name) or {"": {}}).values()
+        assert source == {"name": "whisper-sv", "key": name, "optional": True}, name
 
 
 def test_workers_scale_from_zero_on_both_lanes_and_the_api_does_not_wait_for_them(
