@@ -116,6 +116,17 @@ def test_bad_value_is_named(config_file: Path) -> None:
         load_config(config_file, ["train.batch_size=none"])
 
 
+@pytest.mark.parametrize(
+    "override",
+    ["adam_beta2=1.0", "adam_beta2=-0.1", "weight_decay=-1", "decay_steps=-5", "splits=[]"],
+)
+def test_value_that_no_run_can_have_is_told_before_training(
+    config_file: Path, override: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"train\.{override.partition('=')[0]}: .* should "):
+        load_config(config_file, [f"train.{override}"])
+
+
 @pytest.mark.parametrize("override", ["name=vårt labb", "name=lab/small", "convert.version=1/2"])
 def test_name_that_no_bundle_can_have_is_told_before_training(
     config_file: Path, override: str

@@ -11,12 +11,14 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from services.contract.errors import DataError
 from training.prepare.rows import AUDIO_SUFFIXES, Drop, Row, bad, clip_id
 
 SPLITS = ("test", "dev", "train")
 _REQUIRED = ("client_id", "path", "sentence")
+_COPY_BYTES = 1 << 20
 
 
 def release_folders(folder: Path) -> list[Path]:
@@ -98,6 +100,7 @@ def unpack(tarball: Path, scratch: Path) -> Path:
     try:
         with tarfile.open(tarball) as tar:
             tar.extractall(staging, filter="data")
+            _read_to_end(tar)
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         reason = str(error).partition("\n")[0].rstrip(":")
         raise DataError(
@@ -106,6 +109,18 @@ def unpack(tarball: Path, scratch: Path) -> Path:
     note.write_text(origin, encoding="utf-8")
     staging.rename(folder)
     return folder
+
+
+def _read_to_end(tar: tarfile.TarFile) -> None:
+    """Look at what follows the last member: tarfile takes a damaged header for the end.
+
+    Raises:
+        tarfile.ReadError: more than zeros.
+    """
+    file: Any = tar.fileobj
+    while block := file.read(_COPY_BYTES):
+        if block.count(0) < len(block):
+            raise tarfile.ReadError("a header within it is damaged")
 
 
 def read(release: Path, *, extra: bool) -> Iterator[Row | Drop]:

@@ -75,7 +75,7 @@ def workers(n_workers: int) -> Iterator[Workers]:
         yield Workers(None, 1)
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy locks of running threads
-    pool = ProcessPoolExecutor(n_workers, context, initializer=_live_with_parent)
+    pool = ProcessPoolExecutor(n_workers, context, initializer=live_with_parent)
     try:
         yield Workers(pool, n_workers)
     finally:
@@ -96,8 +96,11 @@ def n_cores() -> int:
         return os.cpu_count() or 1
 
 
-def _live_with_parent() -> None:
-    """End with the parent, even one that is killed: the pool itself would wait forever."""
+def live_with_parent() -> None:
+    """Leave Ctrl-C to the parent and end with it, even if it is killed: a pool would wait forever.
+
+    To be called in a process of a pool.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and closes the pool
     threading.Thread(target=_exit_after_parent, daemon=True).start()
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 AUDIO_SUFFIXES = frozenset(
     ".mp3 .wav .flac .ogg .opus .m4a .mp4 .webm .aac .wma .aif .aiff .amr".split()
 )
+_MARK = re.compile(r"<\|[^<|>]*\|>")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,10 +57,15 @@ def bad(where: str, detail: str) -> Drop:
 
 
 def defect(row: Row) -> str:
-    """Say what no file and no tokenizer could take of a row, empty when all is well."""
+    """Say what no file and no tokenizer could take of a row, empty when all is well.
+
+    Texts that a Whisper wrote may hold its timestamps, which a model would learn to spell out.
+    """
     for name, text in (("audio", row.audio), ("text", row.text), ("speaker", row.speaker)):
         if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
             return f"{name} holds a character that is none (a zero or half a surrogate pair)"
+    if mark := _MARK.search(row.text):
+        return f"text holds {mark[0]}, a mark of Whisper's that nobody speaks; take such marks out"
     return ""
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from services.contract.errors import DataError
+from training.prepare.parallel import live_with_parent
 from training.synthesize.clip import MadeClip, make
 from training.synthesize.config import SynthesizeConfig
 from training.synthesize.plan import ClipPlan
@@ -62,7 +63,8 @@ def speak_all(batches: Sequence[Batch], config: SynthesizeConfig) -> Iterator[No
 def _in_fresh_process(batch: Batch, config: SynthesizeConfig) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(1, mp_context=context) as process:
+    # A Ctrl-C of its own would be lost in a callback of espeak-ng, and a block of sound with it.
+    with ProcessPoolExecutor(1, context, initializer=live_with_parent) as process:
         try:
             process.submit(speak, batch, config).result()
         except BrokenProcessPool as error:

@@ -138,17 +138,17 @@ class LabelConfig(Section):
 class TrainConfig(Section):
     """The training run."""
 
-    splits: tuple[str, ...] = ("train",)
+    splits: tuple[str, ...] = Field(default=("train",), min_length=1)
     domain_shares: dict[str, Share] = {}
     """Share of a domain's clips to train on, all of them by default; drawn with the seed."""
     max_steps: int = Field(default=2000, ge=1)
     warmup_steps: int = Field(default=200, ge=0)
-    decay_steps: int | None = None
+    decay_steps: int | None = Field(default=None, ge=0)
     """The learning rate stays constant until this many steps before the end, then falls to 0
     linearly; null: it falls from the end of the warm-up."""
     learning_rate: float = Field(default=1.25e-5, gt=0)
-    weight_decay: float = 0.01
-    adam_beta2: float = 0.98
+    weight_decay: float = Field(default=0.01, ge=0)
+    adam_beta2: float = Field(default=0.98, ge=0, lt=1)
     max_grad_norm: float = 1.0
     batch_size: int = Field(default=16, ge=1)
     """Windows per process and step, for windows of single clips."""

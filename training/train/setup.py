@@ -45,7 +45,8 @@ def prepare_setup(
     """Build tokenizer, vocabulary, model and plan.
 
     Raises:
-        ConfigError: no base model there, or options that do not go together.
+        ConfigError: no base model there, options that do not go together, or shares of domains
+            that leave no clip.
         TokenizerError: the tokenizer is not the model's.
         DataError: no clips, or a text that the decoder has no room for.
     """
@@ -112,9 +113,12 @@ def _be_deterministic() -> None:
 def _chosen(clips: list[Clip], shares: dict[str, float], seed: int) -> list[Clip]:
     """Draw the clips of domains that are not trained on as a whole."""
     draws = np.random.default_rng([seed, 7]).random(len(clips))
-    return [
+    chosen = [
         clip for clip, draw in zip(clips, draws, strict=True) if draw < shares.get(clip.domain, 1.0)
     ]
+    if not chosen:
+        raise ConfigError(f"train.domain_shares leaves none of {len(clips)} clips; raise a share")
+    return chosen
 
 
 def _plan(config: TrainConfig, speech: Speech, seed: int) -> list[Batch]:

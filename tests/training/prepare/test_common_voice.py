@@ -1,5 +1,6 @@
 """Common Voice releases, with the oddities that real ones have."""
 
+import gzip
 import io
 import tarfile
 from pathlib import Path
@@ -118,6 +119,19 @@ def test_tarball_damaged_in_the_middle_is_refused(tmp_path: Path) -> None:
     raw[middle : middle + 2000] = b"\xff" * 2000
     (tmp_path / "cv.tar.gz").write_bytes(raw)
     with pytest.raises(DataError, match="cannot be unpacked .*; download it again"):
+        rows_of(tmp_path / "cv.tar.gz", tmp_path / "scratch")
+
+
+def test_tarball_with_a_damaged_header_is_refused(release: Path, tmp_path: Path) -> None:
+    """Python's tarfile takes such a header for the end, and what lies behind it would be lost."""
+    with tarfile.open(tmp_path / "cv.tar", "w") as tar:
+        tar.add(release, "cv/sv-SE")
+    with tarfile.open(tmp_path / "cv.tar") as tar:
+        last = tar.getmembers()[-1]
+    raw = bytearray((tmp_path / "cv.tar").read_bytes())
+    raw[last.offset] ^= 1
+    (tmp_path / "cv.tar.gz").write_bytes(gzip.compress(raw))
+    with pytest.raises(DataError, match="a header within it is damaged.*; download it again"):
         rows_of(tmp_path / "cv.tar.gz", tmp_path / "scratch")
 
 

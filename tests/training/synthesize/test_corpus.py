@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -111,6 +112,25 @@ def test_killed_and_run_again_it_ends_with_the_same_bytes(
     assert {path: path.stat().st_mtime_ns for path in done} == done
     subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
     assert contents(out) == contents(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_the_batch_in_hand_whole(small: SynthesizeConfig, tmp_path: Path) -> None:
+    """The terminal signals every process; one that spoke would lose sound and go on."""
+    values = {"n_train": 200, "n_dev": 0, "n_test": 0, "n_processes": 1}
+    config = small.model_copy(update=values)
+    out = tmp_path / "stopped"
+    command = [sys.executable, "-c", RUN.replace("8", "200"), config.model_dump_json(), str(out)]
+    with subprocess.Popen(
+        command, start_new_session=True, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not list(out.glob("sv-SE/clips/*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate()
+    assert [path.name for path in out.glob("records/*.jsonl")] == ["00000000.jsonl"]
+    assert told.count("KeyboardInterrupt") == 1  # this script's own; the command says "stopped"
 
 
 def test_another_config_does_not_mix_in(small: SynthesizeConfig, corpus: Path) -> None:

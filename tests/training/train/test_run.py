@@ -255,6 +255,14 @@ def test_corpus_without_training_clips_is_refused(
         train(tiny_model, tiny_run, empty, run_dir, seed=1)
 
 
+def test_shares_that_leave_no_clip_are_refused(
+    tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, run_dir: Path
+) -> None:
+    none = changed(tiny_run, domain_shares={"talk": 0.0})
+    with pytest.raises(ConfigError, match="domain_shares leaves none of 12 clips"):
+        train(tiny_model, none, corpus, run_dir, seed=1)
+
+
 def test_text_longer_than_the_decoder_is_refused(
     tiny_model: ModelConfig, tiny_run: TrainConfig, tmp_path: Path, run_dir: Path
 ) -> None:
