@@ -1,5 +1,8 @@
 """The page in browsers other than the usual one: what they cannot do, or do not allow."""
 
+import re
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Route, expect
 
@@ -102,6 +105,14 @@ def test_what_cannot_be_played_says_why_the_player_goes(
     page.evaluate(NO_SOUND)
     expect(page.locator("#player")).to_be_hidden()
     expect(page.locator("#trouble")).to_contain_text("sound device")
+
+
+def test_words_that_are_unsure_are_marked_in_safari_too() -> None:
+    page = Path(__file__).parents[2] / "services" / "api" / "page"
+    styles = "".join(path.read_text() for path in page.glob("*.css"))
+    assert "text-decoration-line: underline" in styles
+    # Safari takes the line alone from the shorthand: with a style or a colour it passes it over.
+    assert not re.search(r"text-decoration: *[^;\s]+ ", styles)
 
 
 def test_what_is_written_from_the_right_begins_there(visitor: Visitor, stack: RunningStack) -> None:

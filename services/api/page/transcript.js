@@ -42,8 +42,15 @@ export function highlight(seconds) {
   if (now.length === spoken.length && now.every((element, i) => element === spoken[i])) return;
   for (const element of spoken) element.classList.remove("spoken");
   for (const element of now) element.classList.add("spoken");
-  if (now[0] && now[0] !== spoken[0]) now[0].scrollIntoView({ block: "nearest", behavior: isCalm.matches ? "auto" : "smooth" });
+  if (now[0] && now[0] !== spoken[0]) bring(now[0]);
   spoken = now;
+}
+
+/** Into view. What is far away is jumped to: only there its surroundings are laid out, which moves it once more. */
+function bring(element) {
+  const isNear = Math.abs(element.getBoundingClientRect().top) < 2 * innerHeight;
+  element.scrollIntoView({ block: "nearest", behavior: isNear && !isCalm.matches ? "smooth" : "auto" });
+  if (!isNear) requestAnimationFrame(() => requestAnimationFrame(() => element.scrollIntoView({ block: "nearest" })));
 }
 
 /** The segment and, if it has words, the word at a time. */
