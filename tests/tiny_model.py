@@ -106,9 +106,7 @@ def _script(tokenizer: WhisperTokenizer, sentence: str) -> list[tuple[int, int]]
     return pairs + list(zip(spoken, spoken[1:], strict=False))
 
 
-def _teach(
-    model: WhisperForConditionalGeneration, script: list[tuple[int, int]], end: int
-) -> None:
+def _teach(model: WhisperForConditionalGeneration, script: list[tuple[int, int]], end: int) -> None:
     """Make the last layer answer each token of the script with its successor, others with `end`."""
     decoder = model.model.decoder
     embedding = torch.randn_like(decoder.embed_tokens.weight)

@@ -1,3 +1,5 @@
+"""Words keep to their segments."""
+
 from collections.abc import Callable
 from pathlib import Path
 
