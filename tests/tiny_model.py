@@ -7,6 +7,7 @@ confident in every mode: with or without timestamps, prompts, beams, temperature
 
 import json
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -89,7 +90,9 @@ def _model(
     torch.manual_seed(seed)
     model = WhisperForConditionalGeneration(config).eval()
     with torch.no_grad():
-        _teach(model, _script(tokenizer, sentence), tokenizer.eos_token_id)
+        script = _script(tokenizer, sentence)
+        aside = _aside(script, tokenizer.eos_token_id)
+        _teach(model, script + aside, otherwise=aside[0][0])
     model.generation_config = _generation_config(tokenizer)
     return model
 
@@ -103,11 +106,24 @@ def _script(tokenizer: WhisperTokenizer, sentence: str) -> list[tuple[int, int]]
     pairs += [(ids(task), start) for task in ("<|transcribe|>", "<|translate|>")]
     pairs += [(begin, words[0]) for begin in (start, ids("<|notimestamps|>"))]
     spoken = [*words, end, tokenizer.eos_token_id]
-    return pairs + list(zip(spoken, spoken[1:], strict=False))
+    return pairs + list(pairwise(spoken))
 
 
-def _teach(model: WhisperForConditionalGeneration, script: list[tuple[int, int]], end: int) -> None:
-    """Make the last layer answer each token of the script with its successor, others with `end`."""
+def _aside(script: list[tuple[int, int]], end: int) -> list[tuple[int, int]]:
+    """List what is said after any other token: a few that the script has not, then `end`.
+
+    A beam that leaves the script must end, or it would babble up to the longest text allowed; but
+    not before the script does: CTranslate2 takes the best of the first few beams that have ended.
+    """
+    said = {token for pair in script for token in pair}
+    tokens = [token for token in range(30_000, 31_000) if token not in said][: len(script)]
+    return list(pairwise([*tokens, end]))
+
+
+def _teach(
+    model: WhisperForConditionalGeneration, script: list[tuple[int, int]], otherwise: int
+) -> None:
+    """Make the last layer answer each token of the script with its successor."""
     decoder = model.model.decoder
     embedding = torch.randn_like(decoder.embed_tokens.weight)
     decoder.embed_tokens.weight.copy_(embedding)
@@ -123,8 +139,7 @@ def _teach(model: WhisperForConditionalGeneration, script: list[tuple[int, int]]
     for neuron, (token, following) in enumerate(script):
         table.fc1.weight[neuron] = 20.0 * embedding[token] / embedding[token].square().sum()
         table.fc2.weight[:, neuron] = 2.0 * embedding[following]
-    # A beam that leaves the script ends, too; else it would babble up to the longest text allowed.
-    table.fc2.bias.copy_(3.0 * embedding[end])
+    table.fc2.bias.copy_(3.0 * embedding[otherwise])
 
 
 def _generation_config(tokenizer: WhisperTokenizer) -> GenerationConfig:

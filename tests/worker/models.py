@@ -36,6 +36,7 @@ def babbling_bundle(path: Path) -> Path:
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 parameter.normal_(0, 0.12)
+        model.model.decoder.layers[-1].fc2.bias.zero_()
         for layer in model.model.decoder.layers:
             layer.encoder_attn.out_proj.weight.mul_(8)
             layer.encoder_attn.q_proj.weight.mul_(4)
