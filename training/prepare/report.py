@@ -2,11 +2,14 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from services.contract.errors import DataError
+from training.prepare.labels import sentence_key
 from training.prepare.manifest import PreparedManifest
-from training.prepare.rows import BAD, Drop
+from training.prepare.rows import BAD, Drop, Row
+from training.prepare.splits import EVALUATION_SPLITS
 
 _EXAMPLES = 5
 _LISTED_BAD = 1000
@@ -43,6 +46,17 @@ class Report:
             raise DataError(
                 f"{n_bad} of {self.n_rows} rows cannot be read, more than the"
                 f" {self.max_bad_share:.1%} that prepare.max_bad_share allows: {first}"
+            )
+
+    def note_shared_sentences(self, rows: Iterable[Row]) -> None:
+        """Say how many clips of train hold a sentence of dev or test, known by heart then."""
+        rows = list(rows)
+        asked = {sentence_key(row.text) for row in rows if row.split in EVALUATION_SPLITS}
+        train = [key for row in rows if row.split == "train" and (key := sentence_key(row.text))]
+        if n_shared := sum(key in asked for key in train):
+            self.notes.append(
+                f"{n_shared} of {len(train)} clips of train say a sentence of dev or test, whose "
+                "word error rate may flatter; prepare.splits.by=sentence draws splits without that"
             )
 
     def note_emptied(self, manifest: PreparedManifest) -> None:

@@ -19,7 +19,8 @@ def assign(rows: list[Row], config: SplitConfig) -> Iterator[tuple[Row, str]]:
 
     A row's split depends on a hash of its speaker (or sentence) alone, so it stays when more data
     comes. Where few speakers are known, whole splits could come out empty: sentences decide then.
-    Of a dozen sentences none may fall into dev or test; the nearest one is taken then.
+    Of a dozen sentences none may fall into dev or test; the nearest one is taken then. To a dev or
+    test set that is marked nothing is added.
     """
     speakers = {row.speaker for row in rows if not row.split}
     by_speaker = config.by == "speaker" and len(speakers) >= _FEW_SPEAKERS
@@ -33,6 +34,7 @@ def assign(rows: list[Row], config: SplitConfig) -> Iterator[tuple[Row, str]]:
 def _drawn(keys: set[str], released: set[str], config: SplitConfig) -> dict[str, str]:
     """Map keys to splits; none of test, dev and train is left empty while there are three keys."""
     shares = {"test": config.test_share, "dev": config.dev_share, "train": 1.0}
+    shares |= dict.fromkeys(released & EVALUATION_SPLITS, 0.0)
     places = {key: _place(key) for key in keys}
     drawn: dict[str, str] = {}
     limit = 0.0

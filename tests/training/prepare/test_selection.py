@@ -137,3 +137,10 @@ def test_one_clip_is_for_training() -> None:
 def test_released_splits_stay() -> None:
     rows = [row(number, ("train", "dev", "extra")[number % 3]) for number in range(9)]
     assert [split for _, split in assign(rows, SplitConfig())] == [each.split for each in rows]
+
+
+def test_nothing_is_added_to_a_test_set_that_is_marked() -> None:
+    marked = [row(number, "test", speaker="marked") for number in range(1000, 1010)]
+    drawn = list(assign([*marked, *unsplit(500, 50)], SplitConfig()))
+    assert [each for each, split in drawn if split == "test"] == marked
+    assert {split for _, split in drawn} == {"train", "dev", "test"}
