@@ -29,7 +29,8 @@ OPERATIONS = ROOT / "docs" / "operations.md"
 #: Written by 0.1.0 with times to live of decades: a job that has ended and one that waits.
 OLD_DATA = Path(__file__).parent / "data-0.1.0.tar.gz"
 OLD_TTL = {"STT_TRANSCRIPT_TTL_S": "3000000000", "STT_AUDIO_TTL_S": "3000000000"}
-OLD_RECORDING = ROOT / "services" / "api" / "page" / "sample.ogg"
+#: The recording of both.
+OLD_AUDIO = "audio/6e332ebbff6c40efb0d62e59671aa308"
 
 
 @contextmanager
@@ -82,13 +83,14 @@ def run_in(folder: Path, line: str) -> None:
 
 def test_a_folder_of_an_older_version_is_served(tmp_path: Path, tiny_bundle_dir: Path) -> None:
     subprocess.run(["tar", "xzf", OLD_DATA, "-C", tmp_path], check=True)
+    recording = (tmp_path / OLD_AUDIO).read_bytes()
     with up(tmp_path, tiny_bundle_dir, **OLD_TTL) as stack, Client(stack.url) as client:
         jobs = list(client.jobs(batch="kept"))
         assert len(jobs) == 2
         for job in jobs:
             assert client.wait(job.id).status == "succeeded"
             assert client.transcript(job.id).strip() == SENTENCE
-            assert audio_of(stack, job.id) == OLD_RECORDING.read_bytes()
+            assert audio_of(stack, job.id) == recording
 
 
 def test_a_rotated_key_sees_the_jobs_of_its_name_and_the_old_one_is_refused(

@@ -26,9 +26,9 @@ NAMELESS = """() => [...document.querySelectorAll("button, input, select, textar
 
 #: What the keys for pasting do after a file was copied.
 PASTE = """async () => {
-    const sound = await (await fetch("page/sample.ogg")).blob();
+    const sound = await (await fetch("page/sample.mp3")).blob();
     const clipboardData = new DataTransfer();
-    clipboardData.items.add(new File([sound], "copied.ogg"));
+    clipboardData.items.add(new File([sound], "copied.mp3"));
     document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
 }"""
 
@@ -140,7 +140,7 @@ def test_what_one_tab_makes_or_deletes_another_lists_or_forgets(
 
 def test_a_file_that_is_pasted_is_sent(page: Page) -> None:
     page.evaluate(PASTE)
-    expect(page.locator(".job .name")).to_have_text("copied.ogg")
+    expect(page.locator(".job .name")).to_have_text("copied.mp3")
     page.wait_for_selector(DONE)
 
 

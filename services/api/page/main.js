@@ -74,8 +74,8 @@ async function showModel() {
 }
 
 async function trySample() {
-  const sample = await (await call("page/sample.ogg")).blob();
-  uploads.sendAll([new File([sample], "Sample.ogg", { type: "audio/ogg" })], select);
+  const sample = await (await call("page/sample.mp3")).blob();
+  uploads.sendAll([new File([sample], "Sample.mp3", { type: "audio/mpeg" })], select);
 }
 
 /** What needs the service; tried again until it answers. */
