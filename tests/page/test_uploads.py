@@ -94,6 +94,22 @@ def test_after_the_wrong_ones_are_stopped_the_right_one_is_sent(
     expect(slow_page.locator("#segments")).to_contain_text(SENTENCE)
 
 
+def test_what_the_service_has_no_room_for_keeps_its_turn(page: Page, speech: Speech) -> None:
+    """As when a key has as many unfinished jobs as it may have; nobody has to send it again."""
+    error = {"message": "try again later", "code": "concurrency_limit_exceeded"}
+    refusal = {"status": 429, "headers": {"Retry-After": "1"}, "json": {"error": error}}
+    page.route("**/v1/jobs", lambda route: route.fulfill(**refusal))
+    page.set_input_files("#files", [str(speech(words)) for words in ("hej", "nej")])
+    about = page.locator(".about")
+    expect(about).to_have_text(2 * ["Waiting: the service takes no more at the moment"])
+    page.click(".job >> nth=0 >> text=Cancel")
+    expect(page.locator(".job")).to_have_count(1)
+    page.unroute("**/v1/jobs")
+    page.click(".job")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    expect(page.locator(".job")).to_have_count(1)
+
+
 def test_what_is_stopped_when_all_of_it_was_sent_becomes_no_job(
     page: Page, stack: RunningStack, speech: Speech
 ) -> None:

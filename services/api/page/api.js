@@ -4,11 +4,12 @@ import { askForKey, authorization, currentKey } from "./key.js";
 import { messages } from "./sse.js";
 
 export class ApiError extends Error {
-  /** @param status 0 when nobody answered. */
-  constructor(status, code, message) {
+  /** @param status 0 when nobody answered. @param retryAfterS when to try again, if the service said so. */
+  constructor(status, code, message, retryAfterS = 0) {
     super(message);
     this.status = status;
     this.code = code;
+    this.retryAfterS = retryAfterS;
   }
 
   /** Whether the same request may succeed a little later. */
@@ -49,9 +50,9 @@ export async function upload(file, name, fields, { onProgress, signal }) {
   for (;;) {
     signal.throwIfAborted();
     const key = currentKey();
-    const { status, text } = await send(form(file, name, fields), onProgress, signal);
+    const { status, text, retryAfterS } = await send(form(file, name, fields), onProgress, signal);
     if (status >= 200 && status < 300) return JSON.parse(text);
-    if (status !== 401 || !(await askForKey(key))) throw toError(status, text);
+    if (status !== 401 || !(await askForKey(key))) throw toError(status, text, retryAfterS);
   }
 }
 
@@ -96,7 +97,10 @@ function send(body, onProgress, signal) {
     let isSent = false;
     request.upload.addEventListener("progress", (event) => onProgress(event.loaded / event.total));
     request.upload.addEventListener("load", () => { isSent = true; });
-    request.addEventListener("load", () => resolve({ status: request.status, text: request.responseText }));
+    request.addEventListener("load", () => {
+      const retryAfterS = Number(request.getResponseHeader("Retry-After"));
+      resolve({ status: request.status, text: request.responseText, retryAfterS });
+    });
     request.addEventListener("error", () => reject(unreachable()));
     request.addEventListener("abort", () => reject(new DOMException("stopped", "AbortError")));
     signal.addEventListener("abort", () => isSent || request.abort(), { once: true });
@@ -106,12 +110,12 @@ function send(body, onProgress, signal) {
 
 const NO_KEY = "This service asks for an API key: give it by the button at the top.";
 
-function toError(status, text) {
+function toError(status, text, retryAfterS) {
   // The answer itself is for programs.
   if (status === 401) return new ApiError(status, "invalid_api_key", NO_KEY);
   try {
     const { code, message } = JSON.parse(text).error;
-    return new ApiError(status, code, message);
+    return new ApiError(status, code, message, retryAfterS);
   } catch {
     return new ApiError(status, "unknown", `The service answered with status ${status}. Try again in a moment.`);
   }

@@ -1,6 +1,6 @@
 /** Keeps records up to date: the one that is looked at by events, all others by asking now and then. */
 
-import { ApiError, call, events, getJson, jobPath } from "./api.js";
+import { ApiError, events, getJson, jobPath } from "./api.js";
 import { hasEnded, jobState } from "./format.js";
 import { jobs, onChangeElsewhere, rememberedIds } from "./jobs.js";
 import { isKeyPutOff } from "./key.js";
@@ -153,7 +153,7 @@ export const cancelJob = async (id) => accept(await getJson(jobPath(id, "cancel"
 
 export async function deleteJob(id) {
   try {
-    await call(jobPath(id), { method: "DELETE" });
+    await getJson(jobPath(id), { method: "DELETE" });
   } catch (error) {
     // Deleted in another tab, or expired: that it is gone is what was wanted.
     if (error.code !== "job_not_found") throw error;

@@ -51,9 +51,9 @@ export function jobState(job) {
 }
 
 /** One line about a recording that is not yet on the server. */
-export function uploadState({ error, isWaiting, progress }) {
+export function uploadState({ error, isWaiting, isHeldUp, progress }) {
   if (error) return error;
-  if (isWaiting) return "Waiting to be sent";
+  if (isWaiting) return isHeldUp ? "Waiting: the service takes no more at the moment" : "Waiting to be sent";
   return progress < 1 ? `Sending, ${Math.round(100 * progress)} %` : "The service looks at the recording";
 }
 

@@ -47,7 +47,7 @@ function remember(ids) {
 
 /**
  * A record is {id, name, job, segments, upload}: `job` as the API gave it, null while the recording
- * is on its way; `upload` {file, isWaiting, progress, error, abort} until then. Only ids are kept in the browser.
+ * is on its way; `upload` {file, isWaiting, isHeldUp, progress, error, abort} until then. Only ids are kept in the browser.
  */
 class Jobs extends EventTarget {
   #records = new Map();

@@ -50,7 +50,9 @@ export function highlight(seconds) {
 function bring(element) {
   const isNear = Math.abs(element.getBoundingClientRect().top) < 2 * innerHeight;
   element.scrollIntoView({ block: "nearest", behavior: isNear && !isCalm.matches ? "smooth" : "auto" });
-  if (!isNear) requestAnimationFrame(() => requestAnimationFrame(() => element.scrollIntoView({ block: "nearest" })));
+  if (isNear) return;
+  const again = () => spoken[0] === element && element.scrollIntoView({ block: "nearest" });
+  requestAnimationFrame(() => requestAnimationFrame(again));
 }
 
 /** The segment and, if it has words, the word at a time. */

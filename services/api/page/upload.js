@@ -1,6 +1,6 @@
 /** Files on their way in: dropped, picked or recorded; a few at once, none ever lost. */
 
-import { call, upload } from "./api.js";
+import { getJson, upload } from "./api.js";
 import { deleteJob } from "./follow.js";
 import { size } from "./format.js";
 import { jobs } from "./jobs.js";
@@ -9,6 +9,7 @@ import { chosenFields } from "./options.js";
 import { announce, showTrouble } from "./say.js";
 
 const AT_ONCE = 2;
+const MOST_PAUSE_S = 60;
 const UNREADABLE =
   "The browser cannot read it. It is a folder, or it was moved or changed meanwhile: choose the files anew.";
 const BROKEN = "The connection broke off while it was sent. If it does so again, the recording is too large for this service.";
@@ -122,7 +123,8 @@ function next() {
   }
 }
 
-async function send({ id, file, name, fields, signal }) {
+async function send(item) {
+  const { id, file, name, fields, signal } = item;
   if (signal.aborted) return;
   jobs.changeUpload(id, { isWaiting: false });
   try {
@@ -132,10 +134,21 @@ async function send({ id, file, name, fields, signal }) {
     jobs.arrived(id, job);
     forget(file);
   } catch (error) {
+    if (error.status === 429 && !signal.aborted) return sendLater(item, error.retryAfterS);
     const message = error.status === 0 ? await whyBroken(file, error) : error.message;
     if (signal.aborted) return;
     fail(id, message, { isHopeless: message === UNREADABLE || HOPELESS.includes(error.code) });
   }
+}
+
+/** The service takes no more at the moment: it has its limits, and this one keeps its turn. */
+async function sendLater(item, seconds) {
+  jobs.changeUpload(item.id, { isWaiting: true, isHeldUp: true, progress: 0 });
+  await new Promise((resolve) => {
+    setTimeout(resolve, 1000 * Math.min(MOST_PAUSE_S, Math.max(1, seconds)));
+    item.signal.addEventListener("abort", resolve, { once: true });
+  });
+  return send(item);
 }
 
 function fail(id, message, { isHopeless }) {
@@ -156,7 +169,7 @@ async function withdraw(job) {
 /** Firefox does not read the answer to what is too large: it sees a connection that breaks off. */
 async function whyBroken(file, error) {
   if (!(await canBeRead(file))) return UNREADABLE;
-  return call("healthz").then(() => BROKEN, () => error.message);
+  return getJson("healthz").then(() => BROKEN, () => error.message);
 }
 
 /** A folder, or a file that was moved or changed, looks to a request like a connection that breaks off. */
