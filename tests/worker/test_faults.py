@@ -32,8 +32,9 @@ def starts(stack: Stack, job_ids: list[str]) -> list[int]:
 def test_jobs_of_a_killed_worker_finish_on_another(
     stack: Stack, recording: Callable[[float], Samples]
 ) -> None:
-    doomed = stack.start_worker(seconds_per_call=0.2)
-    jobs = [stack.send(recording(100)) for _ in range(12)]
+    # Slow enough that none has ended before another worker is there, on a loaded machine too.
+    doomed = stack.start_worker(seconds_per_call=4)
+    jobs = [stack.send(recording(200)) for _ in range(12)]
     wait_until(
         lambda: (
             sum(stack.store.get(job_id).n_windows for job_id in jobs) >= 4
