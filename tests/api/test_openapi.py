@@ -110,7 +110,7 @@ def test_a_fuzzer_finds_no_server_error(
 ) -> None:
     with RunningApi(redis_url, tmp_path, wait_timeout_s=5) as api:
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{api.url}/openapi.json"]
-        command += ["--checks", "not_a_server_error", "--max-examples", "40", "--seed", "7"]
+        command += ["--checks", "not_a_server_error", "--max-examples", "25", "--seed", "7"]
         command += ["--phases", "examples,coverage,fuzzing", "--request-timeout", "30"]
         run = subprocess.run(
             command, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False

@@ -21,7 +21,7 @@ from training.train import checkpoints
 from training.train.config import ModelConfig, TrainConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-N_KILLS = 10
+N_KILLS = 5
 
 
 def command(config_file: Path, work_dir: Path) -> list[str]:
