@@ -112,19 +112,18 @@ def browser_webm(seconds: float = 1.0) -> bytes:
 
 def stream_at(start_s: float, seconds: float) -> bytes:
     """An MPEG transport stream whose clock begins at a time: two in a row have a jump between."""
-    target = io.BytesIO()
-    offset = {"output_ts_offset": str(start_s)}
-    with av.open(target, "w", format="mpegts", container_options=offset) as output:
-        stream = output.add_stream("aac", rate=44_100, layout="mono")
-        _encode_sound(output, stream, tone(seconds, 44_100), 44_100)
-    return target.getvalue()
+    return _begun_at(start_s, seconds, "mpegts")
 
 
 def cut_film(seconds: float, begins_s: float) -> bytes:
     """MP4 whose first samples lie before its time 0: its edit list leaves them out."""
+    return _begun_at(begins_s, seconds, "mp4")
+
+
+def _begun_at(start_s: float, seconds: float, container: str) -> bytes:
     target = io.BytesIO()
-    offset = {"output_ts_offset": str(begins_s)}
-    with av.open(target, "w", format="mp4", container_options=offset) as output:
+    offset = {"output_ts_offset": str(start_s)}
+    with av.open(target, "w", format=container, container_options=offset) as output:
         stream = output.add_stream("aac", rate=44_100, layout="mono")
         _encode_sound(output, stream, tone(seconds, 44_100), 44_100)
     return target.getvalue()
