@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -134,14 +134,23 @@ def answers(address: str) -> bool:
 
 
 @contextmanager
-def locked(data_dir: Path) -> Iterator[int]:
+def locked(data_dir: Path, check: Callable[[], None] = lambda: None) -> Iterator[int]:
     """Hold a data folder for one `up`; yield the lock's descriptor.
+
+    Args:
+        data_dir: the folder.
+        check: called often while this waits; what it raises ends the wait.
 
     Raises:
         ServiceError: another one holds it.
     """
+
+    def is_held() -> bool:
+        check()
+        return _try_lock(file.fileno())
+
     with (data_dir / "up.lock").open("w") as file:
-        if not wait_until(lambda: _try_lock(file.fileno()), LOCK_TIMEOUT_S):
+        if not wait_until(is_held, LOCK_TIMEOUT_S):
             raise ServiceError(
                 f"Another `whisper-sv up` uses {data_dir}; stop it, or give another --data-dir"
             )

@@ -25,8 +25,13 @@ RECOVERED_S = 60.0
 class Stack:
     """Starts processes, restarts the ones that die, and stops all in the reverse order."""
 
-    def __init__(self) -> None:
-        """Begin with nothing."""
+    def __init__(self, check: Callable[[], None] = lambda: None) -> None:
+        """Begin with nothing.
+
+        Args:
+            check: called often while this waits; what it raises ends the wait.
+        """
+        self._check = check
         self._children: dict[str, ChildProcess] = {}
         self._restarts: dict[str, _Restarts] = {}
 
@@ -60,6 +65,7 @@ class Stack:
         """
 
         def is_decided() -> bool:
+            self._check()
             return self._ended() is not None or is_done()
 
         in_time = wait_until(is_decided, timeout_s)
@@ -69,8 +75,9 @@ class Stack:
             raise ServiceError(f"{what} was not ready after {timeout_s:.0f} s; see the logs")
 
     def watch(self, tell: Callable[[str], None]) -> None:
-        """Restart what dies, for ever; each time with one line to `tell`."""
+        """Restart what dies, until the check raises; each time with one line to `tell`."""
         while True:
+            self._check()
             time.sleep(WATCH_S)
             for name, child in self._children.items():
                 if child.exit_status is not None:

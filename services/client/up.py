@@ -4,7 +4,6 @@ API and worker are subprocesses; this module knows only their names and settings
 """
 
 import errno
-import signal
 import socket
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from services.client.child_process import ChildPlan
 from services.client.stack import REDIS_TIMEOUT_S, Stack, answers_ready
 from services.contract.errors import ServiceError, SettingsError
 from services.contract.settings import ApiSettings, ClientSettings, child_environ, load
-from services.contract.stop_signals import STOP_SIGNALS, on_stop
+from services.contract.stop_signals import on_stop
 
 #: The first start may download a model from the hub.
 READY_TIMEOUT_S = 3600.0
@@ -41,6 +40,30 @@ class Stopped(BaseException):
     """Somebody asked this process to end."""
 
 
+class StopRequest:
+    """The handler of the stop signals, which only takes note of one.
+
+    What a handler raises is lost when the signal comes while Python runs a finalizer.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._is_made = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Take note of a signal; a second one changes nothing."""
+        self._is_made = True
+
+    def check(self) -> None:
+        """Leave what goes on if a signal has come.
+
+        Raises:
+            Stopped: it has.
+        """
+        if self._is_made:
+            raise Stopped
+
+
 @dataclass(frozen=True)
 class Site:
     """Where the stack runs, once that is settled."""
@@ -58,10 +81,11 @@ def run(options: UpOptions, console: Console) -> None:
     Raises:
         SttError: something cannot be started; nothing is left running.
     """
-    on_stop(_stop)
+    stop = StopRequest()
+    on_stop(stop)
     data_dir = _prepared(options.data_dir)
     try:
-        with embedded_redis.locked(data_dir) as lock, Stack() as stack:
+        with embedded_redis.locked(data_dir, stop.check) as lock, Stack(stop.check) as stack:
             environ, base_url = _settled(options, data_dir)
             site = Site(data_dir, environ, base_url, lock)
             console.print("Starting Redis, API and worker; a new model is downloaded first.")
@@ -138,10 +162,3 @@ def _prepared(data_dir: Path) -> Path:
 def _base_url(host: str, port: int) -> str:
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    """Leave the main loop once; a second signal while stopping changes nothing."""
-    for name in STOP_SIGNALS:
-        signal.signal(name, signal.SIG_IGN)
-    raise Stopped

@@ -111,6 +111,32 @@ def test_a_signal_while_it_starts_leaves_nothing(
     assert "Traceback" not in "".join(p.read_text() for p in tmp_path.glob("logs/*.log"))
 
 
+#: Python swallows what a signal's handler raises in a finalizer.
+SIGNAL_IN_A_FINALIZER = """
+import os, pathlib, signal, sys
+from rich.console import Console
+from services.client import up
+
+class Client:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+def answers_ready(base_url):
+    Client()
+    return False
+
+up.answers_ready = answers_ready
+up.run(up.UpOptions(None, 0, pathlib.Path(sys.argv[1]), "demo"), Console())
+"""
+
+
+def test_a_signal_in_a_finalizer_stops_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SIGNAL_IN_A_FINALIZER, str(tmp_path)]
+    done = subprocess.run(command, env=child_environ({}), capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.splitlines()[-1] == b"Stopped."
+
+
 @pytest.mark.slow
 def test_a_public_address_without_keys_is_one_line(tmp_path: Path, tiny_bundle_dir: Path) -> None:
     line = refused(RunningStack(tmp_path, tiny_bundle_dir, "--host", "0.0.0.0"))

@@ -4,6 +4,8 @@ import { clock } from "./format.js";
 
 /** Below this probability a word is marked: worth a second listen. */
 const UNSURE = 0.4;
+/** As many segments before and after one fill any window. */
+const AROUND = 60;
 const list = document.getElementById("segments");
 
 const isCalm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -46,13 +48,13 @@ export function highlight(seconds) {
   spoken = now;
 }
 
-/** Into view. What is far away is jumped to: only there its surroundings are laid out, which moves it once more. */
+/** Into view. Its surroundings are laid out before: what grew above it afterwards would move it away again. */
 function bring(element) {
   const isNear = Math.abs(element.getBoundingClientRect().top) < 2 * innerHeight;
+  for (const old of list.querySelectorAll(".near")) old.classList.remove("near");
+  const i = marks.findIndex((mark) => mark.element === element);
+  for (const mark of marks.slice(Math.max(0, i - AROUND), i + AROUND)) mark.element.classList.add("near");
   element.scrollIntoView({ block: "nearest", behavior: isNear && !isCalm.matches ? "smooth" : "auto" });
-  if (isNear) return;
-  const again = () => spoken[0] === element && element.scrollIntoView({ block: "nearest" });
-  requestAnimationFrame(() => requestAnimationFrame(again));
 }
 
 /** The segment and, if it has words, the word at a time. */
