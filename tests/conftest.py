@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
+import hypothesis
 import pytest
 from redis import Redis
 
@@ -29,8 +30,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 def pytest_configure() -> None:
-    """Draw the seed before there are processes that must agree on it."""
+    """Draw the seed before there are processes that must agree on it; assert no times."""
     seed()
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
 
 
 def pytest_report_header() -> str:
@@ -78,8 +81,7 @@ def _shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
 @pytest.fixture
 def redis_url(_shared_redis: RedisServer) -> str:
     """Address of a real Redis server, empty at the start of each test."""
-    with Redis.from_url(_shared_redis.url) as client:
-        client.flushall()
+    _shared_redis.empty()
     return _shared_redis.url
 
 

@@ -81,6 +81,11 @@ class RedisServer:
         self.kill()
         self.start()
 
+    def empty(self) -> None:
+        """Forget everything."""
+        with Redis.from_url(self.url) as client:
+            client.flushall()
+
     def pause(self) -> None:
         """Stop answering while connections stay open, as a stalled machine would."""
         self._signal(signal.SIGSTOP)

@@ -89,6 +89,7 @@ class Probe:
             if process.is_alive():
                 self._idle.put(process)
             else:
+                process.kill()
                 logger.warning("a probe process was lost")
 
     def _take_idle(self) -> "_ProbeProcess | None":
@@ -97,6 +98,7 @@ class Probe:
                 process = self._idle.get_nowait()
                 if process.is_alive():
                     return process
+                process.kill()
         return None
 
 
@@ -146,6 +148,7 @@ class _ProbeProcess:
         return said
 
     def kill(self) -> None:
+        """End it, if it still runs, and close its pipes."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):

@@ -16,6 +16,7 @@ from tests.waiting import wait_until
 def _module_api(
     _shared_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningApi]:
+    _shared_redis.empty()  # Else it knows the model of another module's worker at first.
     with RunningApi(_shared_redis.url, tmp_path_factory.mktemp("api")) as running:
         yield running
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
+import psutil
 import pytest
 
 from services.api import probe_process
@@ -30,6 +31,7 @@ from tests.api.recordings import (
     stream_at,
     wav,
 )
+from tests.waiting import wait_until
 
 HANG = (sys.executable, "-c", "import sys, time; sys.stdin.readline(); time.sleep(60)")
 CRASH = (sys.executable, "-c", "import os, sys; sys.stdin.readline(); os.abort()")
@@ -158,6 +160,23 @@ def test_a_process_that_hangs_or_dies_is_replaced(
         for _ in range(N_PROCESSES + 1):
             with pytest.raises(UnsupportedAudioError, match=words):
                 look(probe, "a", n_bytes)
+
+
+def test_a_process_that_ends_by_itself_is_replaced_and_its_pipes_are_closed(
+    store: AudioStore,
+) -> None:
+    said = json.dumps({"duration": 1.0})
+    command = (sys.executable, "-c", f"input(); print({said!r})")
+    before = running_children()
+    with running(Probe(store.url, 10, command)) as probe:
+        for _ in range(2):
+            assert look(probe, "a", 1) == 1.0
+            wait_until(lambda: running_children() == before, timeout_s=10, what="its end")
+
+
+def running_children() -> set[int]:
+    children = psutil.Process().children()
+    return {child.pid for child in children if child.status() != psutil.STATUS_ZOMBIE}
 
 
 def test_errors_keep_their_kind(store: AudioStore) -> None:

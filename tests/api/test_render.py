@@ -131,7 +131,7 @@ spoken_segments = st.builds(
 TIME_LINE = re.compile(r"^\d\d:\d\d:\d\d[.,]\d{3} --> \d\d:\d\d:\d\d[.,]\d{3}$")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(spoken_segments, max_size=5), st.sampled_from(sorted(MEDIA_TYPES)))
 def test_any_transcript_has_every_format(
     segments: list[Segment], transcript_format: TranscriptFormat
@@ -139,7 +139,7 @@ def test_any_transcript_has_every_format(
     assert isinstance(render(transcript(*segments), transcript_format), str)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(spoken_segments, max_size=5))
 def test_cues_never_overlap_nor_run_backwards(segments: list[Segment]) -> None:
     found = cues(segments)
@@ -148,7 +148,7 @@ def test_cues_never_overlap_nor_run_backwards(segments: list[Segment]) -> None:
     assert all(1 <= len(cue.lines) <= MAX_LINES for cue in found)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(spoken_segments, max_size=5))
 def test_only_time_lines_look_like_time_lines(segments: list[Segment]) -> None:
     for name in ("srt", "vtt"):
