@@ -1,12 +1,13 @@
 """From a request with a recording to a job in the queue: the way that all uploads take.
 
 Admission and key are checked before the body is read; the recording is stored and looked at
-before a job exists; if anything fails on the way, nothing of it stays.
+before a job exists; if anything fails on the way, nothing of it stays, unless a job may yet come
+of it.
 """
 
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Generic
 
@@ -17,7 +18,12 @@ from services.api.options import Fields, parse, unknown_names
 from services.api.service import Service
 from services.api.uploads import Upload, uploaded
 from services.api.wav_header import wav_duration
-from services.contract.errors import AudioTooLongError, InvalidRequestError, SttError
+from services.contract.errors import (
+    AudioTooLongError,
+    InvalidRequestError,
+    QueueSilentError,
+    SttError,
+)
 from services.contract.schema import (
     AudioRef,
     Job,
@@ -122,6 +128,21 @@ async def recording(
         yield Recording(upload, fields, duration, names)
 
 
+@contextmanager
+def kept(upload: Upload) -> Iterator[None]:
+    """Keep a recording while a job is made of it, and if nobody knows whether it was made.
+
+    A Redis that hung makes the job when it goes on, of a request that was given up or canceled; its
+    recording must be there. If there never is one, the sweep deletes the recording.
+    """
+    upload.is_kept = True
+    try:
+        yield
+    except Exception as error:
+        upload.is_kept = isinstance(error, QueueSilentError)
+        raise
+
+
 def submit(service: Service, job: Job) -> Accepted:
     """Record a job and put it into the queue. Sync: call it in a thread."""
     service.metrics.follow(job.id, job.lane.value, job.audio.duration)
@@ -141,12 +162,13 @@ def new(service: Service, job: Job) -> Accepted:
 
 def submit_or_attach(service: Service, received: Recording[Fields], order: Order) -> Accepted:
     """Join the job that the same request made before, or submit a new one, to wait for it. Sync."""
-    job = received.job(order)
-    same = service.jobs.find_attachable(job.owner, job.audio.sha256, job.options, ATTACH_S)
-    # A finished job answers for the model that made it: another one is asked anew.
-    if same is not None and same.status.is_terminal and not service.models.serves(same.bundle):
-        same = None
-    accepted = submit(service, job) if same is None else Accepted(same, is_new=False)
+    with kept(received.upload):
+        job = received.job(order)
+        same = service.jobs.find_attachable(job.owner, job.audio.sha256, job.options, ATTACH_S)
+        # A finished job answers for the model that made it: another one is asked anew.
+        if same is not None and same.status.is_terminal and not service.models.serves(same.bundle):
+            same = None
+        accepted = submit(service, job) if same is None else Accepted(same, is_new=False)
     # At once: should Redis go away now, the job that it has needs its recording.
     received.upload.is_kept = accepted.is_new
     waited = service.waiters.take(accepted.job.id, is_new=accepted.is_new)
@@ -162,9 +184,16 @@ def submit_once(
         IdempotencyConflictError: the key came with another request.
         InvalidRequestError: the key is too long.
     """
-    job = received.job(order)
-    if idempotency_key is None:
-        return submit(service, job)
+    with kept(received.upload):
+        job = received.job(order)
+        if idempotency_key is None:
+            return submit(service, job)
+        accepted = _submit_under(service, job, idempotency_key)
+    received.upload.is_kept = accepted.is_new
+    return accepted
+
+
+def _submit_under(service: Service, job: Job, idempotency_key: str) -> Accepted:
     if not 0 < len(idempotency_key) <= MAX_IDEMPOTENCY_KEY_CHARS:
         raise InvalidRequestError(
             f"Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY_CHARS} characters.",

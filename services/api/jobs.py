@@ -41,7 +41,6 @@ async def create(request: Request, service: Parts, owner: Owner) -> Response:
         order = Order(owner, options, queue, request_id_of(request), fields.batch)
         once = request.headers.get("idempotency-key")
         accepted = await run_in_threadpool(submit_once, service, received, order, once)
-        received.upload.is_kept = accepted.is_new
     return accepted_response(accepted, received.ignored)
 
 

@@ -161,7 +161,7 @@ class Upload:
         self.head = bytearray()
         """Its first bytes."""
         self.is_kept = False
-        """Set it once a job owns the recording; else it is deleted again."""
+        """Set it once a job owns the recording, or may; else it is deleted again."""
         self._store = store
         self._max_bytes = max_bytes
         self._digest = hashlib.sha256()

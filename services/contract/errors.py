@@ -15,7 +15,8 @@ SttError                          code, message, retryable=False
 ├─ TranscriptionError             our fault, seen by the caller as status=failed
 │  └─ GpuMemoryError · TranscriptionTimeoutError · WorkerLostError · JobCanceledError
 ├─ ServiceError                   an operator can fix it
-│  └─ QueueUnavailableError · AudioStoreError · StoreFullError · StoppingError · InternalError
+│  └─ QueueUnavailableError (QueueSilentError) · AudioStoreError · StoreFullError · StoppingError
+│     InternalError
 ├─ SettingsError                  a process was configured wrongly and does not start
 ├─ ModelBundleError               a model cannot be read, verified, gated or deployed
 └─ TrainingError                  the person who trains can fix it
@@ -264,6 +265,10 @@ class QueueUnavailableError(ServiceError):
 
     code = "queue_unavailable"
     retryable = True
+
+
+class QueueSilentError(QueueUnavailableError):
+    """Redis was asked and did not answer in time: it may still do what it was asked."""
 
 
 class AudioStoreError(ServiceError):

@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from services.contract.errors import QueueUnavailableError, SettingsError
+from services.contract.errors import QueueSilentError, QueueUnavailableError, SettingsError
 
 #: A worker outlives a minute without Redis: giving up sooner throws finished work away.
 WORKER_RETRIES = 60
@@ -21,6 +21,7 @@ API_RETRIES = 4
 PROTOCOL = 2
 #: More than any blocking read of ours; a Redis that swallows packets is noticed after this.
 SOCKET_TIMEOUT_S = 15.0
+SILENT = "Redis does not answer; try again in a moment."
 
 
 def connect(url: SecretStr | str, *, for_worker: bool = False) -> Redis:
@@ -73,12 +74,15 @@ def redis_errors() -> Iterator[None]:
     """Turn what redis-py raises into QueueUnavailableError; also usable as a decorator.
 
     Raises:
-        QueueUnavailableError: Redis did not answer after the client's own retries, or refused.
+        QueueUnavailableError: Redis did not answer after the client's own retries, or refused;
+            QueueSilentError if it may still do what it was asked.
     """
     try:
         yield
-    except (RedisConnectionError, RedisTimeoutError) as error:
-        raise QueueUnavailableError("Redis does not answer; try again in a moment.") from error
+    except RedisTimeoutError as error:
+        raise QueueSilentError(SILENT) from error
+    except RedisConnectionError as error:
+        raise QueueUnavailableError(SILENT) from error
     except RedisError as error:
         raise QueueUnavailableError(
             f"Redis refused a command ({type(error).__name__}); look at its log and its memory."

@@ -172,6 +172,27 @@ def test_a_redis_that_hangs_is_told_before_a_probe_gives_up(
         wait_until(lambda: client.get("/readyz").is_success, timeout_s=20, what="Redis")
 
 
+@pytest.mark.slow
+def test_a_job_that_redis_makes_late_has_its_recording(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """A Redis that hung carries out what it was sent; who gave up and sends again joins that."""
+    with RunningApi(redis_server.url, tmp_path) as api, api.client() as client:
+        # So that the recording is read before Redis is asked.
+        create(client)
+        once, files = {"Idempotency-Key": "k"}, {"file": ("a.wav", wav(0.7))}
+        redis_server.pause()
+        try:
+            refused = client.post("/v1/jobs", headers=once, files=files, timeout=120)
+        finally:
+            redis_server.resume()
+        assert refused.json()["error"]["code"] == "queue_unavailable"
+        again = client.post("/v1/jobs", headers=once, files=files)
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert client.get(again.json()["links"]["audio"]).content == wav(0.7)
+        assert len(api.stored()) == 2
+
+
 def test_a_defect_of_ours_is_told_and_the_next_request_is_answered(
     api: RunningApi, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

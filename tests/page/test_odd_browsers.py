@@ -1,6 +1,9 @@
 """The page in browsers other than the usual one: what they cannot do, or do not allow."""
 
 import re
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -105,6 +108,26 @@ def test_what_cannot_be_played_says_why_the_player_goes(
     page.evaluate(NO_SOUND)
     expect(page.locator("#player")).to_be_hidden()
     expect(page.locator("#trouble")).to_contain_text("sound device")
+
+
+def test_a_recording_that_this_browser_cannot_play_says_so_until_another_is_shown(
+    visitor: Visitor, stack: RunningStack, speech: Callable[..., Path], tmp_path: Path
+) -> None:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    path = tmp_path / "dictation.wma"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(speech("hej")), str(path)], check=True)
+    page = visitor.open(stack.url)
+    page.wait_for_selector("#model:not([hidden])")
+    page.set_input_files("#files", str(path))
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    said = page.get_by_role("status").filter(has_text="cannot play this recording")
+    expect(said).to_be_visible()
+    expect(page.locator("#player")).to_be_hidden()
+    expect(page.locator("#trouble")).to_be_hidden()
+    page.set_input_files("#files", str(speech("hej")))
+    expect(page.locator("#player")).to_be_visible()
+    expect(said).to_have_count(0)
 
 
 def test_words_that_are_unsure_are_marked_in_safari_too() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import FilePayload, Page, Route, expect
 
 from services.client.client import Client
 from tests.page.conftest import Visitor
@@ -108,6 +108,64 @@ def test_what_the_service_has_no_room_for_keeps_its_turn(page: Page, speech: Spe
     page.click(".job")
     expect(page.locator("#segments")).to_contain_text(SENTENCE)
     expect(page.locator(".job")).to_have_count(1)
+
+
+def test_a_restart_of_the_api_fails_none_of_many_uploads(
+    page: Page, stack: RunningStack, speech: Speech
+) -> None:
+    jobs, n_files = n_jobs(stack), 30
+    spoken = speech("hej").read_bytes()
+    files = [
+        FilePayload(name=f"{i}.wav", mimeType="audio/wav", buffer=spoken) for i in range(n_files)
+    ]
+    with page.expect_response("**/v1/jobs"):
+        page.set_input_files("#files", files)
+    stack.children()["services.api"].kill()
+    # While one is on its way it can be stopped, and what failed can be sent again.
+    expect(page.locator(".job")).to_have_count(n_files)
+    expect(page.locator(".job .row")).to_have_count(0)
+    expect(page.locator(".about.bad")).to_have_count(0)
+    assert n_jobs(stack) == jobs + n_files
+
+
+def test_an_upload_whose_answer_is_lost_is_sent_again_and_is_one_job(
+    page: Page, stack: RunningStack, speech: Speech
+) -> None:
+    jobs = n_jobs(stack)
+    keys: list[str] = []
+
+    def lose(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) == 1:
+            route.fetch()
+            route.abort()
+        elif len(keys) == 2:
+            route.fulfill(status=503, headers={"Retry-After": "2"})
+        else:
+            route.continue_()
+
+    page.route("**/v1/jobs", lose)
+    page.set_input_files("#files", str(speech("hej")))
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    expect(page.locator(".job")).to_have_count(1)
+    assert len(keys) == 3 and len(set(keys)) == 1
+    assert n_jobs(stack) == jobs + 1
+
+
+def test_what_is_sent_while_nobody_answers_waits_until_somebody_does(
+    page: Page, speech: Speech
+) -> None:
+    """As on a train, for longer than anybody would try."""
+    for address in ("**/v1/jobs", "**/readyz"):
+        page.route(address, lambda route: route.abort())
+    with page.expect_request("**/readyz"):
+        page.set_input_files("#files", str(speech("hej")))
+    expect(page.locator(".about")).to_have_text("Waiting: the service does not answer")
+    with page.expect_request("**/readyz"):  # It was tried again.
+        pass
+    page.unroute("**/readyz")
+    page.unroute("**/v1/jobs")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
 
 
 def test_what_is_stopped_when_all_of_it_was_sent_becomes_no_job(

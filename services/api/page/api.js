@@ -14,7 +14,8 @@ export class ApiError extends Error {
 
   /** Whether the same request may succeed a little later. */
   get isPassing() {
-    return this.status === 0 || this.status === 429 || this.status >= 502;
+    // 507: a full disk stays full.
+    return this.status === 0 || this.status === 429 || (this.status >= 502 && this.status !== 507);
   }
 }
 
@@ -42,15 +43,20 @@ export const getJson = async (path, details) => (await call(path, details)).json
 
 export const jobPath = (id, part = "") => `v1/jobs/${encodeURIComponent(id)}${part && `/${part}`}`;
 
+/** Make an Idempotency-Key; not by randomUUID, which there is only with HTTPS. */
+export const newKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(16)).join("-");
+
 /**
  * Upload one recording; XMLHttpRequest, since fetch cannot tell how far it is. What has been sent whole is
- * not broken off: the service would make a job that nobody knows of.
+ * not broken off: the service would make a job that nobody knows of. With the same `key` it makes one job,
+ * however often the recording is sent.
  */
-export async function upload(file, name, fields, { onProgress, signal }) {
+export async function upload(file, name, fields, { key: idempotencyKey, onProgress, signal }) {
   for (;;) {
     signal.throwIfAborted();
     const key = currentKey();
-    const { status, text, retryAfterS } = await send(form(file, name, fields), onProgress, signal);
+    const headers = { ...authorization(), "Idempotency-Key": idempotencyKey };
+    const { status, text, retryAfterS } = await send(form(file, name, fields), headers, onProgress, signal);
     if (status >= 200 && status < 300) return JSON.parse(text);
     if (status !== 401 || !(await askForKey(key))) throw toError(status, text, retryAfterS);
   }
@@ -89,11 +95,11 @@ function form(file, name, fields) {
   return data;
 }
 
-function send(body, onProgress, signal) {
+function send(body, headers, onProgress, signal) {
   const request = new XMLHttpRequest();
   return new Promise((resolve, reject) => {
     request.open("POST", "v1/jobs");
-    for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     let isSent = false;
     request.upload.addEventListener("progress", (event) => onProgress(event.loaded / event.total));
     request.upload.addEventListener("load", () => { isSent = true; });

@@ -51,9 +51,9 @@ export function jobState(job) {
 }
 
 /** One line about a recording that is not yet on the server. */
-export function uploadState({ error, isWaiting, isHeldUp, progress }) {
+export function uploadState({ error, isWaiting, heldUp, progress }) {
   if (error) return error;
-  if (isWaiting) return isHeldUp ? "Waiting: the service takes no more at the moment" : "Waiting to be sent";
+  if (isWaiting) return heldUp ? `Waiting: ${heldUp}` : "Waiting to be sent";
   return progress < 1 ? `Sending, ${Math.round(100 * progress)} %` : "The service looks at the recording";
 }
 

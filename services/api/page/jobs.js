@@ -47,7 +47,7 @@ function remember(ids) {
 
 /**
  * A record is {id, name, job, segments, upload}: `job` as the API gave it, null while the recording
- * is on its way; `upload` {file, isWaiting, isHeldUp, progress, error, abort} until then. Only ids are kept in the browser.
+ * is on its way; `upload` {file, isWaiting, heldUp, progress, error, abort} until then. Only ids are kept in the browser.
  */
 class Jobs extends EventTarget {
   #records = new Map();
@@ -63,7 +63,7 @@ class Jobs extends EventTarget {
   }
 
   addUpload(id, file, name, abort) {
-    this.#put({ id, name, job: null, segments: [], upload: { file, isWaiting: true, progress: 0, error: null, abort } });
+    this.#put({ id, name, job: null, segments: [], upload: { file, isWaiting: true, heldUp: null, progress: 0, error: null, abort } });
     this.#tell(id);
   }
 

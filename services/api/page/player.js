@@ -11,6 +11,7 @@ const [audio, seek, play] = [$("audio"), $("seek"), $("play")];
 
 const AGAIN_MS = 2000;
 const UNPLAYABLE = "The browser cannot play it: no sound device is connected, or the recording is damaged.";
+const UNSUPPORTED = "This browser cannot play this recording; its transcript does not depend on that.";
 
 let shown = null;
 
@@ -41,19 +42,25 @@ async function fetchRecording(id, from = 0) {
 /** Wait for the service, and go on from the moment that was heard. */
 async function fetchWhenBack(id, from) {
   await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-  if (shown === id && (await isAway(id))) await fetchWhenBack(id, from);
+  if (shown === id && (await whereabouts(id)) === "away") await fetchWhenBack(id, from);
   else if (shown === id) await fetchRecording(id, from);
 }
 
-const isAway = (id) => call(jobPath(id, "audio"), { method: "HEAD" }).then(() => false, (error) => error.isPassing);
+/** Whether a recording is "there", "gone" for ever, or "away" as nobody answers. */
+const whereabouts = (id) =>
+  call(jobPath(id, "audio"), { method: "HEAD" }).then(() => "there", (error) => (error.isPassing ? "away" : "gone"));
 
 /** The recording is deleted before its transcript, after a time that the operator sets; or nobody answers. */
 async function takeAway() {
   $("player").hidden = true;
   const [id, from, code] = [shown, audio.currentTime, audio.error?.code];
-  const isBroken = code === MediaError.MEDIA_ERR_NETWORK;
-  if (id && (isBroken || (await isAway(id)))) await fetchWhenBack(id, from);
-  else if (shown === id && code === MediaError.MEDIA_ERR_DECODE) showTrouble(UNPLAYABLE);
+  if (!id) return;
+  const found = code === MediaError.MEDIA_ERR_NETWORK ? "away" : await whereabouts(id);
+  if (shown !== id) return;
+  if (found === "away") await fetchWhenBack(id, from);
+  else if (code === MediaError.MEDIA_ERR_DECODE) showTrouble(UNPLAYABLE);
+  // So a browser also calls what is gone.
+  else if (found === "there") $("unsupported").textContent = UNSUPPORTED;
 }
 
 /** Go to a moment and play on from there. */
@@ -68,6 +75,7 @@ function unload() {
   if (audio.src.startsWith("blob:")) URL.revokeObjectURL(audio.src);
   audio.removeAttribute("src");
   $("player").hidden = true;
+  $("unsupported").textContent = "";
   move(0);
   highlight(null);
 }

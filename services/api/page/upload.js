@@ -1,6 +1,6 @@
 /** Files on their way in: dropped, picked or recorded; a few at once, none ever lost. */
 
-import { getJson, upload } from "./api.js";
+import { call, newKey, upload } from "./api.js";
 import { deleteJob } from "./follow.js";
 import { size } from "./format.js";
 import { jobs } from "./jobs.js";
@@ -10,9 +10,16 @@ import { announce, showTrouble } from "./say.js";
 
 const AT_ONCE = 2;
 const MOST_PAUSE_S = 60;
+/** How often a recording is sent again that a service which takes others did not take. */
+const MOST_REPEATS = 3;
+const AWAY_PAUSE_S = 3;
+const FULL = "the service takes no more at the moment";
+const AWAY = "the service does not answer";
+const REPEATED = "it is sent again in a moment";
 const UNREADABLE =
   "The browser cannot read it. It is a folder, or it was moved or changed meanwhile: choose the files anew.";
-const BROKEN = "The connection broke off while it was sent. If it does so again, the recording is too large for this service.";
+/** So it also looks in Firefox when the service refuses what is too large: its answer is not read. */
+const BROKEN = "The connection broke off whenever it was sent: it may be too large for this service, or the network unsteady.";
 const STOPPED = "Not sent: it was canceled. The recording is still here.";
 /** With these the recording itself is refused, however often it is sent. */
 const HOPELESS = ["empty_audio", "unsupported_audio", "audio_too_long", "upload_too_large"];
@@ -109,7 +116,7 @@ function add(id, file, name, fields) {
     fail(id, `The recording is larger than ${size(mostBytes)}, the most that this service takes.`, { isHopeless: true });
     return;
   }
-  waiting.push({ id, file, name, fields, signal: stop.signal });
+  waiting.push({ id, file, name, fields, key: newKey(), nRepeats: 0, signal: stop.signal });
   next();
 }
 
@@ -124,26 +131,36 @@ function next() {
 }
 
 async function send(item) {
-  const { id, file, name, fields, signal } = item;
+  const { id, file, name, fields, key, signal } = item;
   if (signal.aborted) return;
   jobs.changeUpload(id, { isWaiting: false });
   try {
     const onProgress = (progress) => jobs.changeUpload(id, { progress });
-    const job = await upload(file, name, fields, { onProgress, signal });
+    const job = await upload(file, name, fields, { key, onProgress, signal });
     if (signal.aborted) return await withdraw(job);
     jobs.arrived(id, job);
     forget(file);
   } catch (error) {
-    if (error.status === 429 && !signal.aborted) return sendLater(item, error.retryAfterS);
-    const message = error.status === 0 ? await whyBroken(file, error) : error.message;
-    if (signal.aborted) return;
-    fail(id, message, { isHopeless: message === UNREADABLE || HOPELESS.includes(error.code) });
+    await sendLaterOrFail(item, error);
   }
 }
 
-/** The service takes no more at the moment: it has its limits, and this one keeps its turn. */
-async function sendLater(item, seconds) {
-  jobs.changeUpload(item.id, { isWaiting: true, isHeldUp: true, progress: 0 });
+/** A restart of the service, or of the network, must cost nobody a click for each of many recordings. */
+async function sendLaterOrFail(item, error) {
+  const { id, file, signal } = item;
+  const isUnreadable = error.status === 0 && !(await canBeRead(file));
+  const isAway = !isUnreadable && error.isPassing && !(await takesUploads());
+  if (signal.aborted) return;
+  if (isUnreadable) fail(id, UNREADABLE, { isHopeless: true });
+  else if (error.status === 429) await sendLater(item, FULL, error.retryAfterS);
+  else if (isAway) await sendLater(item, error.status === 0 ? AWAY : FULL, AWAY_PAUSE_S);
+  else if (error.isPassing && item.nRepeats < MOST_REPEATS) await sendLater(item, REPEATED, 2 ** item.nRepeats++);
+  else fail(id, error.status === 0 ? BROKEN : error.message, { isHopeless: HOPELESS.includes(error.code) });
+}
+
+/** It keeps its turn. */
+async function sendLater(item, heldUp, seconds) {
+  jobs.changeUpload(item.id, { isWaiting: true, heldUp, progress: 0 });
   await new Promise((resolve) => {
     setTimeout(resolve, 1000 * Math.min(MOST_PAUSE_S, Math.max(1, seconds)));
     item.signal.addEventListener("abort", resolve, { once: true });
@@ -166,11 +183,8 @@ async function withdraw(job) {
   }
 }
 
-/** Firefox does not read the answer to what is too large: it sees a connection that breaks off. */
-async function whyBroken(file, error) {
-  if (!(await canBeRead(file))) return UNREADABLE;
-  return getJson("healthz").then(() => BROKEN, () => error.message);
-}
+/** Whether uploads would work, for all that the service can tell. */
+const takesUploads = () => call("readyz").then(() => true, (error) => !error.isPassing);
 
 /** A folder, or a file that was moved or changed, looks to a request like a connection that breaks off. */
 async function canBeRead(file) {
