@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from services.contract.encoder_context import text_room
 from training.prepare.shards import Clip
 from training.train.batches import Speech
 from training.train.features import FULL_FRAMES, HOP_SAMPLES, log_mel
@@ -80,7 +81,8 @@ def _greedy(trainee: Trainee, features: Tensor, prompt: list[int]) -> list[list[
     ended = torch.zeros(len(features), dtype=torch.bool, device=features.device)
     chosen: list[Tensor] = []
     cache = None
-    for _ in range(_MAX_NEW_TOKENS):
+    # As served: what babbles, as any model does at first, ends where no one could have said more.
+    for _ in range(min(_MAX_NEW_TOKENS, text_room(features.shape[2]))):
         output = decoder(
             inputs, encoder_hidden_states=encoded, past_key_values=cache, use_cache=True
         )
