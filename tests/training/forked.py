@@ -11,7 +11,7 @@ from multiprocessing.context import ForkServerProcess
 from training.__main__ import main
 
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["training.recipe", "training.train.run"])
+_forks.set_forkserver_preload(["training.recipe"])
 
 
 def start(arguments: list[str]) -> ForkServerProcess:

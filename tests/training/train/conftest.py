@@ -30,7 +30,7 @@ def writer() -> LabelWriter:
     return LabelWriter(tokenizer, SpecialTokens.of(tokenizer, "sv", "transcribe"), config)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_model() -> ModelConfig:
     """From random weights, with every part that training adds."""
     return ModelConfig(
@@ -44,7 +44,7 @@ def tiny_model() -> ModelConfig:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_run() -> TrainConfig:
     """Eight steps with a checkpoint in the middle, all kinds of windows and labels."""
     return TrainConfig(

@@ -33,23 +33,36 @@ def final_weights(work_dir: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def config_file(
-    tmp_path: Path, tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_model: ModelConfig,
+    tiny_run: TrainConfig,
+    corpus: PreparedCorpus,
 ) -> Path:
+    folder = tmp_path_factory.mktemp("config")
     run = tiny_run.model_copy(update={"max_steps": 20, "save_every_steps": 2})
-    content: dict[str, Any] = {"name": "t", "work_dir": str(tmp_path), "prepared": corpus.url}
+    content: dict[str, Any] = {"name": "t", "work_dir": str(folder), "prepared": corpus.url}
     content |= {"model": tiny_model.model_dump(mode="json"), "train": run.model_dump(mode="json")}
-    path = tmp_path / "c.yaml"
+    path = folder / "c.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
 
 
-def test_killed_run_ends_with_the_same_weights(tmp_path: Path, config_file: Path) -> None:
+@pytest.fixture(scope="module")
+def undisturbed(config_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, float]:
+    """The weights that a run ends with when nobody disturbs it, and how many seconds it takes."""
+    work_dir = tmp_path_factory.mktemp("undisturbed")
     forked.start(["--help"]).join()  # the imports are done before the clock starts
     began = time.monotonic()
-    forked.run(command(config_file, tmp_path / "whole"))
-    whole_s = time.monotonic() - began
+    forked.run(command(config_file, work_dir))
+    return final_weights(work_dir), time.monotonic() - began
+
+
+def test_killed_run_ends_with_the_same_weights(
+    tmp_path: Path, config_file: Path, undisturbed: tuple[str, float]
+) -> None:
+    weights, whole_s = undisturbed
     moments = random.Random(0)
     ends = []
     for _ in range(N_KILLS):
@@ -60,11 +73,11 @@ def test_killed_run_ends_with_the_same_weights(tmp_path: Path, config_file: Path
         ends.append(process.exitcode)
     forked.run(command(config_file, tmp_path / "killed"))
     assert ends.count(-signal.SIGKILL) >= N_KILLS / 2, f"too few met a running process: {ends}"
-    assert final_weights(tmp_path / "killed") == final_weights(tmp_path / "whole")
+    assert final_weights(tmp_path / "killed") == weights
 
 
 def test_sigterm_to_data_workers_too_ends_with_a_checkpoint(
-    tmp_path: Path, config_file: Path
+    tmp_path: Path, config_file: Path, undisturbed: tuple[str, float]
 ) -> None:
     # Real commands: how the loader starts its processes depends on how this one was started.
     train = [sys.executable, "-m", "training", *command(config_file, tmp_path / "run")]
@@ -79,5 +92,4 @@ def test_sigterm_to_data_workers_too_ends_with_a_checkpoint(
         os.killpg(process.pid, signal.SIGTERM)  # as Slurm, systemd and `timeout` do
         assert process.wait(timeout=60) == EXIT_RESUMABLE
     subprocess.run(with_workers, check=True, timeout=120)
-    forked.run(command(config_file, tmp_path / "whole"))
-    assert final_weights(tmp_path / "run") == final_weights(tmp_path / "whole")
+    assert final_weights(tmp_path / "run") == undisturbed[0]

@@ -1,8 +1,7 @@
 """Adapters all the way: trained, killed, resumed, merged, converted, loaded by faster-whisper."""
 
 import hashlib
-import subprocess
-import sys
+import signal
 from pathlib import Path
 
 import faster_whisper
@@ -14,6 +13,7 @@ from transformers import WhisperForConditionalGeneration
 
 from services.contract.model_bundle import verify
 from tests.tiny_model import SENTENCE
+from tests.training import forked
 from tests.training.small_corpus import write_corpus
 from tests.training.small_recipe import small_recipe
 from tests.waiting import wait_until
@@ -36,7 +36,7 @@ def command(tmp_path: Path, tiny_checkpoint_dir: Path) -> list[str]:
     content["convert"]["quantization"] = "int8"
     config = tmp_path / "c.yaml"
     config.write_text(yaml.safe_dump(content))
-    return [sys.executable, "-m", "training", "recipe", "--config", str(config)]
+    return ["recipe", "--config", str(config)]
 
 
 def weights_sha256(work_dir: Path) -> str:
@@ -47,16 +47,17 @@ def test_adapters_survive_kill_and_reach_faster_whisper(
     command: list[str], tmp_path: Path, tiny_checkpoint_dir: Path
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(command, check=True)
+    forked.run(command)
     again = [*command, "--set", f"work_dir={killed}"]
-    process = subprocess.Popen(again)
+    process = forked.start(again)
     folder = killed / "run" / "checkpoints"
     wait_until(
         lambda: bool(checkpoints.complete_checkpoints(folder)), timeout_s=60, what="a checkpoint"
     )
     process.kill()
-    process.wait()
-    subprocess.run(again, check=True)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, "it had ended before"
+    forked.run(again)
     assert weights_sha256(killed) == weights_sha256(whole)
 
     start = WhisperForConditionalGeneration.from_pretrained(tiny_checkpoint_dir).state_dict()
