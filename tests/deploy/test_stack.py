@@ -122,6 +122,21 @@ def test_images_hold_what_they_need(
     assert not strangers & set(found)
 
 
+@pytest.mark.parametrize(
+    ("part", "command"),
+    [
+        ("api", ("-c", "import services.api.__main__")),
+        ("worker", ("-c", "from services.worker import batch_worker, metrics, sweeper, tasks")),
+        ("worker", ("-m", "services.worker", "--healthcheck")),
+    ],
+)
+def test_nothing_is_compiled_again(stack: Stack, part: str, command: tuple[str, ...]) -> None:
+    """The health check of a worker runs three times a minute, for as long as it lives."""
+    told = stack.inside(stack.containers(part)[0], "python", "-v", *command)
+    assert "code object from '/opt/venv" in told
+    assert not re.findall(r"code object from '(/(?:opt/venv|app)/\S+\.py)'", told)
+
+
 @pytest.mark.parametrize("part", ["api", "worker"])
 def test_building_again_is_all_cache(images: None, part: str) -> None:
     printed = build_image(f"services/{part}/Dockerfile", f"whisper-sv-{part}", *PLAIN)
