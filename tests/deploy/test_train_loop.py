@@ -56,9 +56,10 @@ def lesson(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def train(stack: Stack, lesson: Path, *arguments: str, status: int = 0) -> str:
-    """Run the training image on the stack's volumes."""
+    """Run the training image on the stack's volumes; more threads would only wait, spinning."""
     return stack.compose(
-        "--profile", "train", "run", "--rm", "-T", "-v", f"{lesson}:/lesson:ro", "train",
+        "--profile", "train", "run", "--rm", "-T", "-e", "OMP_NUM_THREADS=1",
+        "-v", f"{lesson}:/lesson:ro", "train",
         arguments[0], "--config", "/lesson/lesson.yaml", *arguments[1:],
         timeout_s=600, expected_status=status,
     )  # fmt: skip
