@@ -2,10 +2,8 @@
 
 import gc
 import os
-import signal
 import socket
 import sys
-from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -20,8 +18,6 @@ from services.contract.stop_signals import on_stop
 
 #: Open streams are cut after this when the process is asked to stop; their clients come back.
 SHUTDOWN_S = 5
-#: The process is gone by then, whatever it waits for; docker kills after 10 s.
-LEAVE_S = 9.0
 #: A client may keep a connection open between two requests.
 KEEP_ALIVE_S = 65
 
@@ -40,28 +36,13 @@ def main() -> int:
     # What is here now stays as long as the process: the collector need not walk over it.
     gc.freeze()
     serving = server(app)
-    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
     # uvicorn knows no SIGHUP, and sends itself those it has obeyed once more when it is done.
     on_stop(serving.handle_exit)
     serving.run(sockets=[listener])
     return 0
 
 
-class Server(uvicorn.Server):
-    """Ends in time also while Redis hangs.
-
-    Python waits for every thread before a process ends, and one that has asked such a Redis tries
-    for minutes. By then its request has been answered: nobody waits for it.
-    """
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to stop; an alarm, since a handler must not start threads, bounds the rest."""
-        if not self.should_exit:
-            signal.setitimer(signal.ITIMER_REAL, LEAVE_S)
-        super().handle_exit(sig, frame)
-
-
-def server(app: FastAPI, *, port: int = 0, shutdown_s: int = SHUTDOWN_S) -> Server:
+def server(app: FastAPI, *, port: int = 0, shutdown_s: int = SHUTDOWN_S) -> uvicorn.Server:
     """Return what serves the API, with its bounds for connections.
 
     Args:
@@ -80,7 +61,7 @@ def server(app: FastAPI, *, port: int = 0, shutdown_s: int = SHUTDOWN_S) -> Serv
         server_header=False,
         ws="none",
     )
-    return Server(config)
+    return uvicorn.Server(config)
 
 
 def listen(host: str, port: int) -> socket.socket:

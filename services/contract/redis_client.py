@@ -15,8 +15,12 @@ from services.contract.errors import QueueSilentError, QueueUnavailableError, Se
 
 #: A worker outlives a minute without Redis: giving up sooner throws finished work away.
 WORKER_RETRIES = 60
-#: An API process answers 503 after about two seconds: its clients can try again.
+#: An API process whose Redis refuses connections answers 503 after about two seconds: its clients
+#: can try again.
 API_RETRIES = 4
+#: One whose Redis is silent answers after this, and does not ask again: redis-py's tries at
+#: connecting, greeting and asking would multiply to minutes.
+API_TIMEOUT_S = 5.0
 #: The replies of RESP3 have other shapes; one shape for every server and client version.
 PROTOCOL = 2
 #: More than any blocking read of ours; a Redis that swallows packets is noticed after this.
@@ -31,14 +35,12 @@ def connect(url: SecretStr | str, *, for_worker: bool = False) -> Redis:
         SettingsError: the URL is not one that redis-py reads.
     """
     plain = url.get_secret_value() if isinstance(url, SecretStr) else url
-    retries = WORKER_RETRIES if for_worker else API_RETRIES
     try:
         return Redis.from_url(
             plain,
             protocol=PROTOCOL,
-            retry=Retry(ExponentialBackoff(cap=1.0, base=0.05 if for_worker else 0.1), retries),
-            retry_on_error=[RedisConnectionError, RedisTimeoutError],
-            socket_timeout=SOCKET_TIMEOUT_S if for_worker else 5.0,
+            retry=_worker_retry() if for_worker else _api_retry(),
+            socket_timeout=SOCKET_TIMEOUT_S if for_worker else API_TIMEOUT_S,
             socket_connect_timeout=2.0,
             health_check_interval=30,
         )
@@ -46,6 +48,15 @@ def connect(url: SecretStr | str, *, for_worker: bool = False) -> Redis:
         raise SettingsError(
             "STT_REDIS_URL is not a Redis address; use redis://host:6379/0"
         ) from error
+
+
+def _worker_retry() -> Retry:
+    return Retry(ExponentialBackoff(cap=1.0, base=0.05), WORKER_RETRIES)
+
+
+def _api_retry() -> Retry:
+    backoff = ExponentialBackoff(cap=1.0, base=0.1)
+    return Retry(backoff, API_RETRIES, supported_errors=(RedisConnectionError,))
 
 
 def refuse_wrong_password(url: SecretStr | str) -> None:

