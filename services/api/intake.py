@@ -187,8 +187,9 @@ def submit_once(
     with kept(received.upload):
         job = received.job(order)
         if idempotency_key is None:
-            return submit(service, job)
-        accepted = _submit_under(service, job, idempotency_key)
+            accepted = submit(service, job)
+        else:
+            accepted = _submit_under(service, job, idempotency_key)
     received.upload.is_kept = accepted.is_new
     return accepted
 

@@ -24,7 +24,7 @@ API_TIMEOUT_S = 5.0
 #: The replies of RESP3 have other shapes; one shape for every server and client version.
 PROTOCOL = 2
 #: More than any blocking read of ours; a Redis that swallows packets is noticed after this.
-SOCKET_TIMEOUT_S = 15.0
+WORKER_TIMEOUT_S = 15.0
 SILENT = "Redis does not answer; try again in a moment."
 
 
@@ -40,7 +40,7 @@ def connect(url: SecretStr | str, *, for_worker: bool = False) -> Redis:
             plain,
             protocol=PROTOCOL,
             retry=_worker_retry() if for_worker else _api_retry(),
-            socket_timeout=SOCKET_TIMEOUT_S if for_worker else API_TIMEOUT_S,
+            socket_timeout=WORKER_TIMEOUT_S if for_worker else API_TIMEOUT_S,
             socket_connect_timeout=2.0,
             health_check_interval=30,
         )

@@ -16,4 +16,4 @@ def test_a_model_that_babbles_gets_no_more_room_than_when_served(
     clips = corpus.clips("dev")
     assert all(clip.duration_s < 1 for clip in clips)
     transcribe(setup.trainee, setup.speech, clips, len(clips), full=False)
-    assert len(calls) <= text_room(2 * FRAMES_PER_SECOND)
+    assert 0 < len(calls) <= text_room(2 * FRAMES_PER_SECOND)
