@@ -6,7 +6,6 @@ to one minor version.
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -104,14 +103,15 @@ class BatchWorker(SimpleWorker):
         self._innocent_at = 0
         self._changed = threading.Condition()
         self._swept_at = 0.0
+        self._leave_at = float("inf")
 
     def serve(self) -> None:
         """Claim and run jobs until a signal asks to stop; then give back what is not done."""
+        Watchdog(self._hangs, self.overstays).start()
         self._install_signal_handlers()
         self.register_birth()  # type: ignore[no-untyped-call]
         keeper = Keeper(self.renew, self.hear_cancellations, lease_s=self._limits.lease_s)
         keeper.start()
-        Watchdog(self._hangs).start()
         while not self._stop_requested:
             try:
                 self._turn()
@@ -128,15 +128,14 @@ class BatchWorker(SimpleWorker):
         keeper.stop()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Remember the signal; the main loop sees it within half a second.
-
-        Should Redis be away just now, the process ends all the same: leases do the rest.
-        """
+        """Note the signal, no more: a handler may run in the middle of anything."""
         if not self._stop_requested:
             self._stop_requested = True
-            leave = threading.Timer(_LEAVE_S, os._exit, (0,))
-            leave.daemon = True
-            leave.start()
+            self._leave_at = time.monotonic() + _LEAVE_S
+
+    def overstays(self) -> bool:
+        """Whether a stop takes too long, as when Redis does not answer the last words."""
+        return time.monotonic() >= self._leave_at
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """Return the lease: another worker takes the job over when it runs out."""

@@ -1,4 +1,4 @@
-"""Two threads beside the main one: leases and cancellations, and a watch over the engine."""
+"""Two threads beside the main one: leases and cancellations, and a watch over the process."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ from services.contract.errors import QueueUnavailableError
 logger = logging.getLogger(__name__)
 
 _CANCEL_POLL_S = 0.5
-_WATCHDOG_S = 1.0
+_WATCHDOG_S = 0.5
 
 
 class Keeper(threading.Thread):
@@ -51,15 +51,25 @@ class Keeper(threading.Thread):
 
 
 class Watchdog(threading.Thread):
-    """Ends the process when the engine hangs: nothing interrupts a library call from inside."""
+    """Ends a process that cannot end itself: nothing interrupts a library call from inside."""
 
-    def __init__(self, hangs: Callable[[], bool]) -> None:
+    def __init__(self, hangs: Callable[[], bool], overstays: Callable[[], bool]) -> None:
+        """Watch nothing yet.
+
+        Args:
+            hangs: whether the engine will never finish its batch.
+            overstays: whether the process should have stopped by now.
+        """
         super().__init__(name="watchdog", daemon=True)
         self._hangs = hangs
+        self._overstays = overstays
 
     def run(self) -> None:
-        """Look every second."""
+        """Look twice a second."""
         while not self._hangs():
+            if self._overstays():
+                logger.warning("left without a word to Redis, leases do the rest")
+                os._exit(os.EX_OK)
             time.sleep(_WATCHDOG_S)
         logger.critical("a batch hangs; leaving, other workers take the jobs over")
         os._exit(os.EX_SOFTWARE)

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.contract.schema import JobStatus, Lane
+from tests.redis_server import RedisServer
 from tests.waiting import wait_until
 from tests.worker.stack import Stack
 
@@ -63,6 +64,20 @@ def test_a_worker_stops_well_while_redis_is_full(stack: Stack, recording: Cut) -
     stack.start_worker()
     stack.wait_for(jobs, JobStatus.SUCCEEDED, timeout_s=120)
     assert [stack.store.get(job_id).abandoned for job_id in jobs] == [0, 0]
+
+
+def test_a_worker_stops_in_time_although_redis_is_silent(
+    stack: Stack, redis_server: RedisServer, recording: Cut
+) -> None:
+    worker = stack.start_worker(seconds_per_call=0.3)
+    jobs = [stack.send(recording(60)) for _ in range(2)]
+    stack.wait_for(jobs, JobStatus.PROCESSING, timeout_s=90)
+    redis_server.pause()
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(15) == 0
+    redis_server.resume()
+    stack.start_worker()
+    stack.wait_for(jobs, JobStatus.SUCCEEDED, timeout_s=120)
 
 
 def test_a_store_that_is_away_is_sat_out(stack: Stack, recording: Cut, tmp_path: Path) -> None:
