@@ -40,10 +40,11 @@ N_LANGUAGES = 99
 ALIGNMENT_HEADS = [[1, 0], [1, 1]]
 
 
-def tiny_bundle(path: Path) -> Path:
+def tiny_bundle(path: Path, *, stops_early: bool = False) -> Path:
     """Convert the tiny model to a bundle `tiny@1` at `path`, which must not exist."""
     with tempfile.TemporaryDirectory() as scratch:
-        checkpoint = tiny_checkpoint(Path(scratch) / "checkpoint")
+        checkpoint = Path(scratch) / "checkpoint"
+        scripted_checkpoint(checkpoint, TINY, SENTENCE, stops_early=stops_early)
         config = ConvertConfig(name="tiny", version="1", quantization="int8", languages=("sv",))
         return convert(config, checkpoint, None, path)
 
@@ -53,17 +54,25 @@ def tiny_checkpoint(path: Path, *, seed: int = 0) -> Path:
     return scripted_checkpoint(path, TINY, SENTENCE, seed=seed)
 
 
-def scripted_checkpoint(path: Path, size: dict[str, int], sentence: str, *, seed: int = 0) -> Path:
+def scripted_checkpoint(
+    path: Path,
+    size: dict[str, int],
+    sentence: str,
+    *,
+    stops_early: bool = False,
+    seed: int = 0,
+) -> Path:
     """Write a model of any size that says one sentence, in which no token occurs twice.
 
     Args:
         path: folder to write.
         size: arguments of WhisperConfig.
         sentence: what it says.
+        stops_early: whether it says after the sentence that it heard more.
         seed: of the random weights.
     """
     tokenizer = load_tokenizer(str(demo_directory()))
-    model = _model(tokenizer, size, sentence, seed)
+    model = _model(tokenizer, size, _script(tokenizer, sentence, stops_early=stops_early), seed)
     model.save_pretrained(path)
     save_tokenizer(tokenizer, path)
     WhisperFeatureExtractor(feature_size=80).save_pretrained(path)
@@ -74,7 +83,7 @@ def scripted_checkpoint(path: Path, size: dict[str, int], sentence: str, *, seed
 
 
 def _model(
-    tokenizer: WhisperTokenizer, size: dict[str, int], sentence: str, seed: int
+    tokenizer: WhisperTokenizer, size: dict[str, int], script: list[tuple[int, int]], seed: int
 ) -> WhisperForConditionalGeneration:
     ids = tokenizer.convert_tokens_to_ids
     config = WhisperConfig(
@@ -90,14 +99,15 @@ def _model(
     torch.manual_seed(seed)
     model = WhisperForConditionalGeneration(config).eval()
     with torch.no_grad():
-        script = _script(tokenizer, sentence)
         aside = _aside(script, tokenizer.eos_token_id)
         _teach(model, script + aside, otherwise=aside[0][0])
     model.generation_config = _generation_config(tokenizer)
     return model
 
 
-def _script(tokenizer: WhisperTokenizer, sentence: str) -> list[tuple[int, int]]:
+def _script(
+    tokenizer: WhisperTokenizer, sentence: str, *, stops_early: bool
+) -> list[tuple[int, int]]:
     """List (token, next token) for everything the model ever says."""
     ids = tokenizer.convert_tokens_to_ids
     words = tokenizer.encode(" " + sentence, add_special_tokens=False)
@@ -105,7 +115,8 @@ def _script(tokenizer: WhisperTokenizer, sentence: str) -> list[tuple[int, int]]
     pairs = [(ids("<|startoftranscript|>"), ids("<|sv|>"))]
     pairs += [(ids(task), start) for task in ("<|transcribe|>", "<|translate|>")]
     pairs += [(begin, words[0]) for begin in (start, ids("<|notimestamps|>"))]
-    spoken = [*words, end, tokenizer.eos_token_id]
+    more = [ids(f"<|{SENTENCE_END_S + 0.02:.2f}|>")] if stops_early else []
+    spoken = [*words, end, *more, tokenizer.eos_token_id]
     return pairs + list(pairwise(spoken))
 
 

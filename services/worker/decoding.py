@@ -18,7 +18,7 @@ from services.contract.errors import PromptTooLongError
 from services.contract.schema import TEMPERATURE_LADDER, Lane, TranscriptionOptions
 from services.contract.suspicion import compression_ratio, mean_log_prob
 from services.worker.model import MAX_TOKENS, FloatArray, Model, rows_of
-from services.worker.segments import RawSegment, split_segments
+from services.worker.segments import RawSegment, split_segments, unread_from
 from services.worker.words import add_words
 
 #: Room that the prompt leaves for text. Source: openai/whisper decoding.py, n_ctx // 2 - 1.
@@ -46,6 +46,8 @@ class Decoded:
     attempt: Attempt
     n_attempts: int
     is_suspicious: bool
+    unread_from: float | None = None
+    """Where the model stopped before the end of the window, although it heard more."""
 
 
 @dataclass(frozen=True)
@@ -259,13 +261,14 @@ def _finish(
 ) -> Decoded:
     is_suspicious = _needs_fallback(last, task.options)
     best = _best([*task.attempts, last], task.options) if is_suspicious else last
-    segments: list[RawSegment] = []
-    if not _is_silence(best, task.options):
-        tokenizer = model.tokenizer(task.language, task.options.task)
-        segments = split_segments(tokenizer, best.tokens, task.n_frames / FRAMES_PER_SECOND)
-        if task.options.word_timestamps:
-            add_words(model, tokenizer, segments, rows_of(encoded, [row]), task.n_frames)
-    return Decoded(segments, best, task.n_attempts + 1, is_suspicious)
+    if _is_silence(best, task.options):
+        return Decoded([], best, task.n_attempts + 1, is_suspicious)
+    tokenizer = model.tokenizer(task.language, task.options.task)
+    segments = split_segments(tokenizer, best.tokens, task.n_frames / FRAMES_PER_SECOND)
+    if task.options.word_timestamps:
+        add_words(model, tokenizer, segments, rows_of(encoded, [row]), task.n_frames)
+    left = unread_from(best.tokens, tokenizer.timestamp_begin)
+    return Decoded(segments, best, task.n_attempts + 1, is_suspicious, left)
 
 
 def _best(attempts: list[Attempt], options: TranscriptionOptions) -> Attempt:

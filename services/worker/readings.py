@@ -1,11 +1,11 @@
-"""Two readings of speech that may be one sentence or several: as one, and cut at its pauses.
+"""What a model makes of a window, which may take it more than one look.
 
-A model that knows single sentences is sure of those and unsure of several at once. So a stretch
-with pauses is read as one first; only what comes out unsure is cut and read again, and the likelier
-reading stands. Cutting first would break slow sentences, never cutting would garble quick ones.
+It may stop before the end and say that it heard more: the rest is then read as a window of its own,
+as Whisper's own loop does. And a model that knows single sentences is sure of those and unsure of
+several at once. So speech with pauses is read as one first; only what comes out unsure is cut and
+read again, and the likelier reading stands. Cutting first would break slow sentences, never cutting
+would garble quick ones.
 """
-
-from dataclasses import dataclass, field
 
 from services.worker.decoding import Decoded
 from services.worker.windows import Window
@@ -18,43 +18,74 @@ _SURE = -0.2
 _LOSS_BY_CUTTING = 0.1
 
 
-@dataclass
+#: A rest holds at least so many seconds: in less, most of it padding, there is no word.
+_LEAST_REST_S = 0.5
+#: A look that read less is not worth another one.
+_LEAST_PROGRESS_S = 0.5
+
+Piece = tuple[Window, Decoded]
+
+
 class Readings:
-    """A window as one, and its parts as far as they are decoded."""
+    """A window as one, and cut at its pauses, as far as it was read."""
 
-    window: Window
-    whole: Decoded
-    parts: list[Window] = field(init=False)
-    _decoded: dict[float, Decoded] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Cut the window at its pauses."""
-        self.parts = self.window.parts()
+    def __init__(self, window: Window) -> None:
+        """Begin with the window as one, which is to be read first."""
+        self.window = window
+        self._whole: list[Piece] = []
+        self._cut: list[Piece] = []
+        self._current = self._whole
+        self._n_awaited = 1
 
     @property
-    def is_doubtful(self) -> bool:
-        """Whether the parts should be read, too."""
-        is_unsure = self.whole.is_suspicious or self.whole.attempt.avg_logprob < _SURE
-        return len(self.parts) > 1 and is_unsure
+    def are_complete(self) -> bool:
+        """Whether nothing is left to be read."""
+        return not self._n_awaited
 
-    def add(self, part: Window, decoded: Decoded) -> bool:
-        """Take what was found in a part; return whether it was the last one."""
-        self._decoded[part.start] = decoded
-        return len(self._decoded) == len(self.parts)
+    def add(self, window: Window, decoded: Decoded) -> list[Window]:
+        """Take what was found in the window or in a part of it; return what is to be read next."""
+        self._current.append((window, decoded))
+        self._n_awaited -= 1
+        following = _rest(window, decoded)
+        if not (following or self._n_awaited) and self._is_doubtful():
+            self._current = self._cut
+            following = self.window.parts()
+        self._n_awaited += len(following)
+        return following
 
-    def better(self) -> list[tuple[Window, Decoded]]:
+    def better(self) -> list[Piece]:
         """Return the reading that is not suspicious, else the likelier one, once all is there."""
-        decoded = [self._decoded[part.start] for part in self.parts]
-        is_cut = _mean_log_prob(decoded) + _LOSS_BY_CUTTING >= self.whole.attempt.avg_logprob
-        if any(part.is_suspicious for part in decoded) != self.whole.is_suspicious:
-            is_cut = self.whole.is_suspicious  # What repeats itself is likely, and wrong.
-        if is_cut:
-            return list(zip(self.parts, decoded, strict=True))
-        return [(self.window, self.whole)]
+        if not self._cut or not self._is_better_cut():
+            return self._whole
+        return sorted(self._cut, key=lambda piece: piece[0].start)
+
+    def _is_doubtful(self) -> bool:
+        """Whether the window should be cut and read again."""
+        if self._current is self._cut or len(self.window.parts()) == 1:
+            return False
+        return _is_suspicious(self._whole) or _mean_log_prob(self._whole) < _SURE
+
+    def _is_better_cut(self) -> bool:
+        if _is_suspicious(self._cut) != _is_suspicious(self._whole):
+            return _is_suspicious(self._whole)  # What repeats itself is likely, and wrong.
+        return _mean_log_prob(self._cut) + _LOSS_BY_CUTTING >= _mean_log_prob(self._whole)
 
 
-def _mean_log_prob(parts: list[Decoded]) -> float:
-    """Return the mean over all tokens, each part's end token among them."""
-    weights = [len(part.attempt.tokens) + 1 for part in parts]
-    logprobs = [part.attempt.avg_logprob for part in parts]
-    return sum(w * p for w, p in zip(weights, logprobs, strict=True)) / sum(weights)
+def _rest(window: Window, decoded: Decoded) -> list[Window]:
+    """Return what the model left out at the window's end, if it is worth a look."""
+    begins = decoded.unread_from
+    if begins is None or begins < _LEAST_PROGRESS_S or window.duration - begins < _LEAST_REST_S:
+        return []
+    return [window.rest(begins)]
+
+
+def _is_suspicious(pieces: list[Piece]) -> bool:
+    return any(decoded.is_suspicious for _, decoded in pieces)
+
+
+def _mean_log_prob(pieces: list[Piece]) -> float:
+    """Return the mean over all tokens, each piece's end token among them."""
+    attempts = [decoded.attempt for _, decoded in pieces]
+    weights = [len(attempt.tokens) + 1 for attempt in attempts]
+    sums = (w * attempt.avg_logprob for w, attempt in zip(weights, attempts, strict=True))
+    return sum(sums) / sum(weights)

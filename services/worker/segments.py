@@ -25,7 +25,7 @@ def split_segments(tokenizer: Tokenizer, tokens: list[int], duration: float) -> 
     """Cut a window's tokens where one timestamp follows another.
 
     Unlike faster-whisper's loops, text after the last pair of timestamps is kept, to the end of
-    the window: nothing comes back for it. Times never run backwards nor past the window.
+    the window: it reaches that far. Times never run backwards nor past the window.
 
     Args:
         tokens: text and timestamp tokens, without prompt and end token.
@@ -46,6 +46,18 @@ def split_segments(tokenizer: Tokenizer, tokens: list[int], duration: float) -> 
         reached = max(start, min(end, duration))
         segments.append(RawSegment(round(start, 2), round(reached, 2), span, text))
     return segments
+
+
+def unread_from(tokens: list[int], timestamp_begin: int) -> float | None:
+    """Return the window time from which the model heard more than it wrote; None if it wrote all.
+
+    It was taught to leave out what the end of a window cuts off, and says so by a pair of
+    timestamps at the end where there would be one.
+    Source: openai/whisper transcribe.py, single_timestamp_ending.
+    """
+    if len(tokens) < 2 or min(tokens[-2:]) < timestamp_begin:
+        return None
+    return (tokens[-2] - timestamp_begin) * TIME_PRECISION_S
 
 
 def _spans(tokens: list[int], timestamp_begin: int) -> list[list[int]]:

@@ -94,8 +94,8 @@ class Pending(NamedTuple):
     task: WindowTask
     language: Language | None
     """None while the engine detects it."""
-    readings: Readings | None = None
-    """Of the window that this one is a part of."""
+    readings: Readings
+    """Of the window, or of the one that this is a part of."""
 
 
 @dataclass
@@ -156,7 +156,7 @@ class _Run:
         with self.engine.preparing():
             window = self._next(windows)
             if window is not None:
-                self._submit(window, self._prepare(window), self.language)
+                self._submit(window, self._prepare(window), self.language, Readings(window))
         return window is not None
 
     def _next(self, windows: Iterator[Window]) -> Window | None:
@@ -178,7 +178,7 @@ class _Run:
         candidates = candidate_languages(self.engine.model, self.options)
         while len(heard) < MAX_LOOKS and (window := self._next(windows)) is not None:
             task = self._prepare(window)
-            self._submit(window, task, None)
+            self._submit(window, task, None, Readings(window))
             while not wait(self._pending, timeout=_CHECK_S).done:
                 self.hooks.check()
             del self._pending[task.future]
@@ -188,14 +188,10 @@ class _Run:
             if self.language.probability >= CERTAIN:
                 break
         for window, task in looked:
-            self._submit(window, task, self.language)
+            self._submit(window, task, self.language, Readings(window))
 
     def _submit(
-        self,
-        window: Window,
-        task: WindowTask,
-        language: Language | None,
-        readings: Readings | None = None,
+        self, window: Window, task: WindowTask, language: Language | None, readings: Readings
     ) -> None:
         if language is not None:
             task.language = language.code
@@ -217,22 +213,21 @@ class _Run:
             found = future.result()
             if language is None:
                 candidates = candidate_languages(self.engine.model, self.options)
-                self._submit(window, task.again(), choose([found], candidates))
-            elif readings is None:
-                self._take_whole(Readings(window, found), language)
-            elif readings.add(window, found):
-                self._finish_as(readings.better(), language)
+                self._submit(window, task.again(), choose([found], candidates), readings)
+            else:
+                self._take_reading(window, found, language, readings)
 
-    def _take_whole(self, readings: Readings, language: Language) -> None:
-        if not readings.is_doubtful:
-            self._finish_as([(readings.window, readings.whole)], language)
-            return
-        with self.engine.preparing():
-            for part in readings.parts:
-                self._submit(part, self._prepare(part), language, readings)
-
-    def _finish_as(self, reading: list[tuple[Window, Decoded]], language: Language) -> None:
-        self._finish(joined([window_result(part, found, language) for part, found in reading]))
+    def _take_reading(
+        self, window: Window, found: Decoded, language: Language, readings: Readings
+    ) -> None:
+        following = readings.add(window, found)
+        if following:
+            with self.engine.preparing():
+                for part in following:
+                    self._submit(part, self._prepare(part), language, readings)
+        if readings.are_complete:
+            results = [window_result(part, made, language) for part, made in readings.better()]
+            self._finish(joined(results, readings.window))
 
     def _finish(self, result: WindowResult) -> None:
         self.finished[result.index] = result

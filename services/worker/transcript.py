@@ -36,15 +36,15 @@ def window_result(window: Window, decoded: Decoded, language: Language) -> Windo
     )
 
 
-def joined(parts: Sequence[WindowResult]) -> WindowResult:
-    """Make one result of those of a window's parts, in order."""
-    return parts[0].model_copy(
+def joined(pieces: Sequence[WindowResult], window: Window) -> WindowResult:
+    """Make one result of those of a window's pieces, in order."""
+    return pieces[0].model_copy(
         update={
-            "end": parts[-1].end,
-            "segments": tuple(segment for part in parts for segment in part.segments),
-            "speech_s": sum(part.speech_s for part in parts),
-            "n_attempts": max(part.n_attempts for part in parts),
-            "is_suspicious": any(part.is_suspicious for part in parts),
+            "end": window.end,
+            "segments": tuple(segment for piece in pieces for segment in piece.segments),
+            "speech_s": window.duration,
+            "n_attempts": max(piece.n_attempts for piece in pieces),
+            "is_suspicious": any(piece.is_suspicious for piece in pieces),
         }
     )
 

@@ -62,6 +62,17 @@ class Window:
             for a, b in spans
         ]
 
+    def rest(self, seconds: float) -> "Window":
+        """Return what comes after so many seconds of the window."""
+        n_left_out = round(seconds * SAMPLE_RATE)
+        chunks, position = [], 0
+        for chunk in self.chunks:
+            length = chunk.end - chunk.start
+            if n_left_out < position + length:
+                chunks.append(SpeechChunk(chunk.start + max(0, n_left_out - position), chunk.end))
+            position += length
+        return Window(self.index, self.samples[n_left_out:], tuple(chunks))
+
     @cached_property
     def _map(self) -> SpeechTimestampsMap:
         chunks = [{"start": chunk.start, "end": chunk.end} for chunk in self.chunks]

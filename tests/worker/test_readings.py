@@ -1,4 +1,4 @@
-"""Which of two readings stands: speech as one sentence, or cut at its pauses."""
+"""What is read of a window, and which of two readings stands: as one, or cut at its pauses."""
 
 import numpy as np
 import pytest
@@ -18,10 +18,14 @@ def window(*pauses: int) -> Window:
 
 
 def decoded(
-    avg_logprob: float, n_tokens: int = N_TOKENS, *, is_suspicious: bool = False
+    avg_logprob: float,
+    n_tokens: int = N_TOKENS,
+    *,
+    is_suspicious: bool = False,
+    unread_from: float | None = None,
 ) -> Decoded:
     attempt = Attempt([7] * n_tokens, 0.0, avg_logprob, 1.0, 0.0, fills_its_room=False)
-    return Decoded([], attempt, 1, is_suspicious)
+    return Decoded([], attempt, 1, is_suspicious, unread_from)
 
 
 @pytest.mark.parametrize(
@@ -32,37 +36,79 @@ def decoded(
 def test_only_what_is_unsure_and_can_be_cut_is_read_again(
     pauses: tuple[int, ...], logprob: float, is_doubtful: bool
 ) -> None:
-    assert Readings(window(*pauses), decoded(logprob)).is_doubtful == is_doubtful
+    readings = Readings(window(*pauses))
+    parts = readings.add(readings.window, decoded(logprob))
+    assert len(parts) == (2 if is_doubtful else 0)
+    assert readings.are_complete != is_doubtful
 
 
 def test_the_parts_stand_if_they_are_likelier_or_nearly_as_likely_in_their_order() -> None:
     for whole in (-0.8, -0.35):
-        readings = Readings(window(2000), decoded(whole))
-        first, second = readings.parts
-        assert not readings.add(second, decoded(-0.5))
-        assert readings.add(first, decoded(-0.3))
-        assert [part for part, _ in readings.better()] == [first, second]
+        readings = Readings(window(2000))
+        first, second = readings.add(readings.window, decoded(whole))
+        assert readings.add(second, decoded(-0.5)) == [] and not readings.are_complete
+        assert readings.add(first, decoded(-0.3)) == [] and readings.are_complete
+        assert read(readings) == [first, second]
 
 
 def test_the_whole_stands_if_cutting_made_it_unlikely() -> None:
-    readings = Readings(window(2000), decoded(-0.3))
-    first, second = readings.parts
+    readings = Readings(window(2000))
+    first, second = readings.add(readings.window, decoded(-0.3))
     readings.add(first, decoded(-0.1, n_tokens=1))
     readings.add(second, decoded(-0.6, n_tokens=17))
-    assert readings.better() == [(readings.window, readings.whole)]
+    assert read(readings) == [readings.window]
 
 
 def test_what_repeats_itself_is_read_again_however_sure_it_is() -> None:
-    readings = Readings(window(2000), decoded(SURE, is_suspicious=True))
-    assert readings.is_doubtful
-    for part in readings.parts:
+    readings = Readings(window(2000))
+    parts = readings.add(readings.window, decoded(SURE, is_suspicious=True))
+    for part in parts:
         readings.add(part, decoded(UNSURE))
-    assert [part for part, _ in readings.better()] == readings.parts
+    assert read(readings) == parts
 
 
 def test_parts_of_which_one_repeats_itself_do_not_stand() -> None:
-    readings = Readings(window(2000), decoded(UNSURE))
-    first, second = readings.parts
+    readings = Readings(window(2000))
+    first, second = readings.add(readings.window, decoded(UNSURE))
     readings.add(first, decoded(SURE))
     readings.add(second, decoded(SURE, is_suspicious=True))
-    assert readings.better() == [(readings.window, readings.whole)]
+    assert read(readings) == [readings.window]
+
+
+def test_what_the_model_left_out_is_read_next() -> None:
+    readings = Readings(long_window())
+    (rest,) = readings.add(readings.window, decoded(SURE, unread_from=3.0))
+    assert rest.duration == 7.0 and not readings.are_complete
+    (last,) = readings.add(rest, decoded(SURE, unread_from=2.0))
+    assert last.duration == 5.0
+    assert readings.add(last, decoded(SURE)) == [] and readings.are_complete
+    assert read(readings) == [readings.window, rest, last]
+
+
+@pytest.mark.parametrize("unread_from", [0.0, 9.8, 30.0])
+def test_neither_a_breath_nor_what_made_no_progress_is_read_next(unread_from: float) -> None:
+    readings = Readings(long_window())
+    assert readings.add(readings.window, decoded(SURE, unread_from=unread_from)) == []
+    assert readings.are_complete
+
+
+def test_a_doubtful_window_is_cut_once_its_rest_is_there() -> None:
+    readings = Readings(long_window(80_000))
+    (rest,) = readings.add(readings.window, decoded(UNSURE, unread_from=6.0))
+    first, second = readings.add(rest, decoded(UNSURE))
+    (rest_of_first,) = readings.add(first, decoded(SURE, unread_from=3.0))
+    readings.add(second, decoded(SURE))
+    assert not readings.are_complete
+    readings.add(rest_of_first, decoded(SURE))
+    assert read(readings) == [first, rest_of_first, second]
+
+
+def long_window(*pauses: int) -> Window:
+    """Ten seconds."""
+    return Window(0, np.zeros(160_000, np.float32), (SpeechChunk(0, 160_000, pauses),))
+
+
+def read(readings: Readings) -> list[Window]:
+    """Return what was read in the reading that stands."""
+    assert readings.are_complete
+    return [piece for piece, _ in readings.better()]

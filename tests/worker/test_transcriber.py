@@ -1,3 +1,4 @@
+import io
 import shutil
 import threading
 import wave
@@ -18,6 +19,7 @@ from services.contract.schema import TranscriptionOptions, WindowResult
 from services.worker.engine import Engine
 from services.worker.samples import SAMPLE_RATE
 from services.worker.transcriber import Hooks, Transcriber
+from tests.tiny_model import tiny_bundle
 from tests.worker.models import SENTENCE, edit_manifest
 
 Speak = Callable[..., Path]
@@ -28,12 +30,20 @@ Samples = NDArray[np.float32]
 def long_wav(spoken: Samples, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two minutes of speech in several windows."""
     path = tmp_path_factory.mktemp("long") / "long.wav"
-    with wave.open(str(path), "wb") as file:
+    path.write_bytes(to_wav(np.tile(spoken, 2)).getvalue())
+    return path
+
+
+def to_wav(samples: Samples) -> io.BytesIO:
+    """Write samples between -1 and 1 as a WAV file."""
+    target = io.BytesIO()
+    with wave.open(target, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)
-        file.writeframes((np.tile(spoken, 2) * 32767).astype(np.int16).tobytes())
-    return path
+        file.writeframes((samples * 32767).astype(np.int16).tobytes())
+    target.seek(0)
+    return target
 
 
 class Stop(Exception):
@@ -90,6 +100,21 @@ def test_a_long_recording_streams_its_windows_in_recording_time(
         for segment in window.segments:
             assert window.start <= segment.start and segment.end <= window.end
     assert transcript.text == " ".join([SENTENCE] * len(windows))
+
+
+def test_what_a_model_leaves_out_at_the_end_of_a_window_is_read_next(
+    open_engine: Callable[[Path], Engine], spoken: Samples, tmp_path: Path
+) -> None:
+    """Stock models do so at the end of full windows: seconds of speech would be lost."""
+    bundle = tiny_bundle(tmp_path / "bundle", stops_early=True)
+    edit_manifest(bundle, short_context=True)
+    options = TranscriptionOptions(vad_filter=False)
+    source = to_wav(spoken[: round(3.2 * SAMPLE_RATE)])
+    transcript = Transcriber(open_engine(bundle)).transcribe(source, options)
+    assert transcript.text == " ".join([SENTENCE] * 3)
+    assert [(s.start, s.end) for s in transcript.segments] == [(0, 1), (1, 2), (2, 3)]
+    assert transcript.quality.n_windows == 1
+    assert transcript.quality.speech_s == pytest.approx(3.2)
 
 
 @pytest.mark.slow

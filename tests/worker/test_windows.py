@@ -124,3 +124,13 @@ def test_a_window_without_pauses_or_of_several_chunks_is_one_part() -> None:
     assert single.parts() == [single]
     packed = Window(0, np.zeros(20), (SpeechChunk(0, 10, (5,)), SpeechChunk(90, 100)))
     assert packed.parts() == [packed]
+
+
+def test_the_rest_of_a_window_is_the_same_samples_at_the_same_place() -> None:
+    chunks = (SpeechChunk(0, 16_000), SpeechChunk(40_000, 56_000), SpeechChunk(80_000, 96_000))
+    window = Window(3, np.arange(48_000, dtype=np.float32), chunks)
+    rest = window.rest(1.5)
+    assert rest.index == 3
+    assert rest.chunks == (SpeechChunk(48_000, 56_000), SpeechChunk(80_000, 96_000))
+    assert np.array_equal(rest.samples, window.samples[24_000:])
+    assert window.rest(2.0).chunks == chunks[2:], "nothing is left of what ends there"
