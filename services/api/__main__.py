@@ -12,7 +12,7 @@ from services.api.app import create_app
 from services.api.http_protocol import HttpProtocol
 from services.contract import logs
 from services.contract.errors import SettingsError, SttError
-from services.contract.redis_client import refuse_wrong_password
+from services.contract.redis_client import require_access
 from services.contract.settings import ApiSettings, load
 from services.contract.stop_signals import on_stop
 
@@ -26,7 +26,7 @@ def main() -> int:
     """Serve until told to stop; return the exit code."""
     try:
         settings = load(ApiSettings)
-        refuse_wrong_password(settings.redis_url)
+        require_access(settings.redis_url)
         app = create_app(settings)
         listener = listen(settings.host, settings.port)
     except SttError as error:
