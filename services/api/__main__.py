@@ -12,7 +12,7 @@ from services.api.app import create_app
 from services.api.http_protocol import HttpProtocol
 from services.contract import logs
 from services.contract.errors import SettingsError, SttError
-from services.contract.redis_client import refuse_wrong_password
+from services.contract.redis_client import require_access
 from services.contract.settings import ApiSettings, load
 from services.contract.stop_signals import on_stop
 
@@ -26,7 +26,7 @@ def main() -> int:
     """Serve until told to stop; return the exit code."""
     try:
         settings = load(ApiSettings)
-        refuse_wrong_password(settings.redis_url)
+        require_access(settings.redis_url)
         app = create_app(settings)
         listener = listen(settings.host, settings.port)
     except SttError as error:
@@ -70,10 +70,17 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         SettingsError: the address is taken, not one of this machine, or none.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    is_v6 = ":" in host
+    family = socket.AF_INET6 if is_v6 else socket.AF_INET
     try:
         host.encode("idna")  # It says of any name that it can be none of a host's.
-        return socket.create_server((host, port), family=family, backlog=2048)
+        return socket.create_server(
+            (host, port),
+            family=family,
+            backlog=2048,
+            # `::` is all addresses, not only the long ones.
+            dualstack_ipv6=is_v6 and socket.has_dualstack_ipv6(),
+        )
     except (OSError, UnicodeError) as error:
         # Those of names that lead nowhere are negative.
         errno = getattr(error, "errno", None) or -1

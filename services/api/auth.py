@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -39,8 +39,9 @@ class KeyRing:
 
         Args:
             keys: none accepts every caller as "public".
-            local_only: answer only requests that name this machine as their host. A web page
-                elsewhere could else point its own name at 127.0.0.1 and read the answers.
+            local_only: answer only requests that name this machine as their host, and no other
+                as where they came from. A web page elsewhere could else point its own name at
+                127.0.0.1 and read the answers.
             pages: origins of web pages elsewhere that may call.
         """
         self._keys = tuple(keys)
@@ -71,20 +72,24 @@ class KeyRing:
         """Whether callers need no key."""
         return not self._keys
 
-    def owner(self, authorization: str | None, host: str) -> str:
+    def owner(self, authorization: str | None, host: str, came_by: Iterable[str] = ()) -> str:
         """Return the name of the caller.
 
         Args:
             authorization: the header of that name.
-            host: the Host header.
+            host: the Host header. Some proxies put the address there that they call.
+            came_by: addresses of the caller and of proxies on the way, as proxies say.
         Raises:
             InvalidApiKeyError: a key is needed and it is missing or wrong.
-            InvalidRequestError: a service for this machine alone was called by another name.
+            InvalidRequestError: a service for this machine alone was called by another name, or
+                from elsewhere.
         """
         if self.is_open:
-            if self._local_only and not is_loopback(_without_port(host)):
+            is_local = is_loopback(_without_port(host)) and all(map(is_loopback, came_by))
+            if self._local_only and not is_local:
                 raise InvalidRequestError(
-                    "This service answers only to localhost; set STT_API_KEYS to use other names."
+                    "This service answers only to localhost; set STT_API_KEYS to use other names "
+                    "and machines."
                 )
             return PUBLIC
         scheme, _, secret = (authorization or "").partition(" ")
@@ -139,8 +144,14 @@ class Authentication(SecurityBase):
 
 def authenticated(request: Request, ring: KeyRing) -> str:
     """Return the owner of a request. Raises as `owner` and `refuse_foreign_page` of KeyRing."""
-    ring.refuse_foreign_page(request.method, request.headers)
-    return ring.owner(request.headers.get("authorization"), request.headers.get("host", ""))
+    headers = request.headers
+    ring.refuse_foreign_page(request.method, headers)
+    came_by = ",".join(headers.getlist("x-forwarded-for")).split(",")
+    return ring.owner(
+        headers.get("authorization"),
+        headers.get("host", ""),
+        [address.strip() for address in came_by if address.strip()],
+    )
 
 
 @lru_cache(maxsize=64)

@@ -74,8 +74,7 @@ class Connection:
             timeout=TIMEOUT,
             transport=transport,
             limits=httpx.Limits(max_connections=None),
-            # A proxy of the environment is for the world, not for this machine.
-            trust_env=httpx.URL(base_url).host not in LOOPBACK,
+            trust_env=is_elsewhere(base_url),
         )
 
     def send(self, build: Build) -> httpx.Response:
@@ -113,9 +112,8 @@ class Connection:
 
     def unreachable(self, error: httpx.RequestError) -> SttError:
         """Say that nobody answers, and what to do."""
-        reason = str(error) or type(error).__name__
         return ServiceError(
-            f"No answer from {self.base_url} ({reason}); start the service with "
+            f"No answer from {self.base_url} ({reason(error)}); start the service with "
             "`whisper-sv up`, or give its address with --url or STT_BASE_URL"
         )
 
@@ -137,6 +135,16 @@ def address(base_url: str) -> str:
             f"{base_url} is not an address: it begins with http:// or https://"
         )
     return base_url.rstrip("/").removesuffix("/v1")
+
+
+def is_elsewhere(base_url: str) -> bool:
+    """Whether proxies and certificates of the environment hold: not on the way to this machine."""
+    return httpx.URL(base_url).host not in LOOPBACK
+
+
+def reason(error: httpx.RequestError) -> str:
+    """Return why nobody answers; some errors have a name only."""
+    return str(error) or type(error).__name__
 
 
 def is_temporary(response: httpx.Response) -> bool:

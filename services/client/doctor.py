@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from services.client import data_folder, embedded_redis, error_answers
 from services.client.answers import ReadyAnswer
-from services.client.connection import address
+from services.client.connection import address, is_elsewhere, reason
 from services.client.findings import Finding, Verdict, bad, good, warning
 from services.client.machine_checks import check_codecs, check_model, check_store
 from services.client.redis_checks import check_redis
@@ -67,14 +67,16 @@ def _embedded_redis(data_dir: Path) -> Finding:
 def _api(given: str) -> Finding:
     try:
         base_url = address(given)
-        answer = httpx.get(f"{base_url}/readyz", timeout=5.0, trust_env=False)
+        trust_env = is_elsewhere(base_url)
+        answer = httpx.get(f"{base_url}/readyz", timeout=5.0, trust_env=trust_env)
         if answer.is_success:
             ReadyAnswer.read(answer.content, answer.url)
             return good("API", f"{base_url} is ready")
     except SttError as error:
         return bad("API", error.message, "correct STT_BASE_URL")
-    except httpx.RequestError:
-        return warning("API", f"nothing answers at {base_url}", "`whisper-sv up`, or STT_BASE_URL")
+    except httpx.RequestError as error:
+        told = f"nothing answers at {base_url} ({reason(error)})"
+        return warning("API", told, "`whisper-sv up`, or STT_BASE_URL")
     try:
         checks = ReadyAnswer.read(answer.content, answer.url).checks
     except SttError:

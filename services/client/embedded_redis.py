@@ -7,6 +7,7 @@ evicts: it holds jobs, not a cache.
 import fcntl
 import hashlib
 import importlib.util
+import math
 import os
 import re
 import shutil
@@ -27,6 +28,11 @@ from services.contract.errors import ServiceError
 MAX_SOCKET_PATH_BYTES = 100
 #: Others mean something in an address of Redis, or in its list of clients, which RQ reads.
 PLAIN_PATH = re.compile(r"[\w/.,@~+-]+")
+#: What an append-only file begins with since Redis 7.
+BASE_FILES = "appendonlydir/*.base.rdb"
+#: The latest format of such a file that a version reads, for those that many distributions have.
+#: Source: RDB_VERSION in Redis's rdb.h.
+READS = {(7, 0): 10, (7, 2): 11}
 #: A killed predecessor's Redis may still be writing its last changes.
 LOCK_TIMEOUT_S = 5.0
 
@@ -105,7 +111,8 @@ def server_for(data_dir: Path) -> str:
     """Return the redis-server for a data folder.
 
     One before version 7 would overlook what a newer one has written there, and begin empty: since
-    then the append-only file is a folder of several.
+    then the append-only file is a folder of several. And one that meets a file of a later format
+    ends with the advice to repair it, which would empty it.
 
     Raises:
         ServiceError: there is none, or it is too old for the folder.
@@ -114,13 +121,28 @@ def server_for(data_dir: Path) -> str:
     if not (folder / "appendonlydir").is_dir():
         return server
     said = subprocess.run([server, "--version"], capture_output=True, text=True, check=False).stdout
-    version = re.search(r"v=(\d+)[.\d]*", said)
-    if version is not None and int(version[1]) < 7:
+    found = re.search(r"v=((\d+)\.(\d+)[.\d]*)", said)
+    if found is None:
+        return server
+    version = (int(found[2]), int(found[3]))
+    written_by = None
+    if version < (7, 0):
+        written_by = "Redis 7 or later"
+    elif any(_format(path) > READS.get(version, math.inf) for path in folder.glob(BASE_FILES)):
+        written_by = "a later Redis"
+    if written_by:
         raise ServiceError(
-            f"The jobs in {folder} were written by Redis 7 or later, and {server} is of version "
-            f"{version[0][2:]}, which cannot read them: install a newer redis-server"
+            f"The jobs in {folder} were written by {written_by}, and {server} is of version "
+            f"{found[1]}, which cannot read them: install a newer redis-server"
         )
     return server
+
+
+def _format(path: Path) -> int:
+    """Return the number of the format of a file that Redis wrote; 0 for none."""
+    with path.open("rb") as file:
+        magic = re.match(rb"(?:REDIS|VALKEY)(\d+)", file.read(9))
+    return int(magic[1]) if magic else 0
 
 
 def answers(address: str) -> bool:

@@ -1,4 +1,4 @@
-"""Is Redis there, does it keep what it is given, and does its clock agree with ours?"""
+"""Is Redis there, does it take and keep what it is given, and does its clock agree with ours?"""
 
 import time
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import SecretStr
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from services.client.findings import Finding, bad, good, warning
 from services.contract.redis_client import connect
@@ -22,6 +22,7 @@ def check_redis(url: SecretStr) -> Iterator[Finding]:
             info: dict[str, Any] = redis.info()
             yield _version(str(info["redis_version"]))
             yield _clock(redis)
+            yield _writes(redis)
             yield _persistence(info)
             yield _eviction(info)
     except RedisError as error:
@@ -43,6 +44,16 @@ def _clock(redis: Redis) -> Finding:
     if skew_s > MAX_SKEW_S:
         return bad("Clock", f"{skew_s:.0f} s from Redis's", "turn on time synchronisation (NTP)")
     return good("Clock", f"{skew_s:.1f} s from Redis's")
+
+
+def _writes(redis: Redis) -> Finding:
+    """Write what /readyz writes: only so a full one, a replica or a limited user shows itself."""
+    try:
+        redis.set("stt:ready", "1", ex=60)
+    except ResponseError as error:
+        cure = "its `maxmemory`, the address of its primary, or what its user may do"
+        return bad("Writes", f"refused: {error}", cure)
+    return good("Writes", "taken")
 
 
 def _persistence(info: dict[str, Any]) -> Finding:

@@ -1,5 +1,6 @@
 """The connection to Redis, and the border where its errors become ours."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -59,13 +60,14 @@ def _api_retry() -> Retry:
     return Retry(backoff, API_RETRIES, supported_errors=(RedisConnectionError,))
 
 
-def refuse_wrong_password(url: SecretStr | str) -> None:
-    """Try once, at the start of a process: with a wrong password it would try again in vain.
+def require_access(url: SecretStr | str) -> None:
+    """Try once, at the start of a process: what never will do it would try again in vain.
 
     A Redis that does not answer yet is no error here.
 
     Raises:
-        SettingsError: Redis refuses the user or password of the URL, or wants one.
+        SettingsError: Redis refuses the user or password of the URL, or wants one; or nobody whom
+            this machine trusts vouches for its certificate.
     """
     plain = url.get_secret_value() if isinstance(url, SecretStr) else url
     try:
@@ -76,6 +78,12 @@ def refuse_wrong_password(url: SecretStr | str) -> None:
         raise SettingsError(
             "Redis refuses the password in STT_REDIS_URL; correct it (REDIS_PASSWORD in compose)"
         ) from error
+    except RedisConnectionError as error:
+        if isinstance(error.__context__, ssl.SSLCertVerificationError):
+            raise SettingsError(
+                f"The certificate of Redis is not trusted: {error.__context__.verify_message}; "
+                "?ssl_ca_certs=FILE at the end of STT_REDIS_URL names who vouches for it"
+            ) from error
     except (RedisError, ValueError):
         return
 

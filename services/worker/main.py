@@ -22,7 +22,7 @@ from services.contract.audio_store import AudioStore
 from services.contract.errors import QueueUnavailableError, SttError
 from services.contract.job_queue import JobQueue
 from services.contract.job_store import JobStore
-from services.contract.redis_client import connect, redis_errors, refuse_wrong_password
+from services.contract.redis_client import connect, redis_errors, require_access
 from services.contract.settings import WorkerSettings, load
 from services.contract.workers import WorkerInfo
 
@@ -104,7 +104,7 @@ def run(settings: WorkerSettings) -> None:
     from services.worker.served_models import ServedModels
     from services.worker.sweeper import Sweeper
 
-    refuse_wrong_password(settings.redis_url)
+    require_access(settings.redis_url)
     redis = connect(settings.redis_url, for_worker=True)
     store = JobStore(
         redis, transcript_ttl_s=settings.transcript_ttl_s, audio_ttl_s=settings.audio_ttl_s

@@ -183,6 +183,29 @@ def test_a_local_service_answers_only_to_local_names() -> None:
             ring.owner(None, host)
 
 
+@pytest.mark.parametrize(
+    ("forwarded_for", "status"),
+    [
+        (["192.0.2.7"], 400),
+        (["2001:db8::7"], 400),
+        # A caller who says so itself, and the address that the proxy then adds.
+        (["127.0.0.1, 192.0.2.7"], 400),
+        (["127.0.0.1", "192.0.2.7"], 400),
+        (["unknown"], 400),
+        (["127.0.0.1"], 200),
+        (["::1, 127.0.0.1"], 200),
+    ],
+)
+def test_a_proxy_does_not_open_a_local_service_to_other_machines(
+    client: httpx.Client, forwarded_for: list[str], status: int
+) -> None:
+    """Apache's proxy names the API as the host, unless ProxyPreserveHost says otherwise."""
+    answer = client.get("/v1/jobs", headers=[("X-Forwarded-For", each) for each in forwarded_for])
+    assert answer.status_code == status, answer.text
+    if status == 400:
+        assert "STT_API_KEYS" in answer.json()["error"]["message"]
+
+
 def test_the_owner_is_the_name_of_the_key() -> None:
     ring = KeyRing.of(ApiSettings.model_validate({"api_keys": KEYS}))
     assert ring.owner("bearer sk-bo", "anything") == "bo"

@@ -44,6 +44,14 @@ def test_a_free_port_is_listened_on() -> None:
         socket.create_connection(listener.getsockname()).close()
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
+def test_all_addresses_are_those_of_both_kinds() -> None:
+    with listen("::", 0) as listener:
+        port = listener.getsockname()[1]
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, port)).close()
+
+
 @contextmanager
 def api_process(redis_url: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Yield an API process that answers, and its address."""

@@ -266,6 +266,19 @@ def test_doctor_says_in_one_line_why_the_api_is_not_ready(
     assert told in result.stdout and "<h1>" not in result.stdout
 
 
+def test_doctor_goes_the_way_of_the_other_commands(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What the environment says of proxies and certificates holds for machines elsewhere."""
+    words = ("doctor", "--data-dir", tmp_path, "--model", tmp_path / "none")
+    monkeypatch.setenv("STT_BASE_URL", "http://stt.example")
+    with scripted([reply(200, '{"checks": {"redis": "ok"}}')]) as (proxy, _):
+        monkeypatch.setenv("http_proxy", proxy)
+        assert "http://stt.example is ready" in run(*words).stdout
+    # Nobody listens there any more.
+    assert "nothing answers at http://stt.example (" in run(*words).stdout
+
+
 def test_doctor_says_what_is_wrong_with_redis(
     run: Callable[..., Result],
     redis_url: str,

@@ -64,6 +64,36 @@ def test_a_redis_too_old_for_the_folder_is_refused_before_it_begins_empty(
         embedded_redis.plan(tmp_path, {}, 0)
 
 
+@pytest.mark.parametrize(
+    ("version", "header", "is_read"),
+    [
+        ("Redis server v=7.0.15", b"REDIS0010\xfa", True),
+        ("Redis server v=7.0.15", b"REDIS0011\xfa", False),
+        ("Redis server v=7.2.5", b"REDIS0011\xfa", True),
+        ("Redis server v=7.2.5", b"VALKEY080\xfa", False),
+        ("Redis server v=7.4.1", b"REDIS0012\xfa", True),
+        ("Valkey server v=9.1.2", b"VALKEY080\xfa", True),
+        ("Redis server v=7.0.15", b"", True),
+    ],
+)
+def test_a_server_that_cannot_read_a_later_ones_file_is_not_started(
+    version: str, header: bytes, is_read: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis itself says: repair the file; and repaired it is empty."""
+    server = tmp_path / "redis-server"
+    server.write_text(f"#!/bin/sh\necho '{version} sha=00000000:0'\n", encoding="utf-8")
+    server.chmod(0o700)
+    monkeypatch.setattr(embedded_redis, "find_server", lambda: str(server))
+    folder = tmp_path / "redis" / "appendonlydir"
+    folder.mkdir(parents=True)
+    (folder / "appendonly.aof.2.base.rdb").write_bytes(header)
+    if is_read:
+        assert embedded_redis.server_for(tmp_path) == str(server)
+    else:
+        with pytest.raises(ServiceError, match=r"a later Redis.*install a newer redis-server"):
+            embedded_redis.server_for(tmp_path)
+
+
 def test_a_data_folder_has_one_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_redis, "LOCK_TIMEOUT_S", 0.1)
     with embedded_redis.locked(tmp_path):

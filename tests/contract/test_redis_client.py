@@ -1,13 +1,19 @@
 """The connection to Redis: what is told at once, and what is tried again."""
 
 import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from redis import Redis
 
 from services.contract import redis_client
 from services.contract.errors import QueueSilentError, SettingsError
-from services.contract.redis_client import connect, redis_errors, refuse_wrong_password
+from services.contract.redis_client import connect, redis_errors, require_access
 from tests.redis_server import RedisServer
 
 
@@ -18,14 +24,40 @@ def test_a_wrong_or_missing_password_is_refused_at_once(
     with Redis.from_url(redis_server.url) as client:
         client.config_set("requirepass", "right")
     with pytest.raises(SettingsError, match="refuses the password") as caught:
-        refuse_wrong_password(redis_server.url.replace("://", f"://{given}"))
+        require_access(redis_server.url.replace("://", f"://{given}"))
     assert "wrong" not in caught.value.message
-    refuse_wrong_password(redis_server.url.replace("://", "://:right@"))
+    require_access(redis_server.url.replace("://", "://:right@"))
+
+
+@pytest.fixture
+def tls_port(tmp_path: Path) -> Iterator[int]:
+    """Port of a server whose certificate nobody vouches for; it shakes hands, no more."""
+    words = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key -out cert"
+    subprocess.run(words.split(), cwd=tmp_path, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+
+    def shake_hands() -> None:
+        with listener.accept()[0] as connection, suppress(OSError):
+            context.wrap_socket(connection, server_side=True).close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=shake_hands)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(timeout=10)
+
+
+def test_a_certificate_that_is_not_trusted_is_refused_at_once(tls_port: int) -> None:
+    """A worker tried for a minute, and then said that Redis did not answer."""
+    with pytest.raises(SettingsError, match=r"self-signed certificate.*ssl_ca_certs=") as caught:
+        require_access(f"rediss://:secret@localhost:{tls_port}/0")
+    assert "secret" not in caught.value.message
 
 
 def test_a_redis_that_is_not_there_yet_is_waited_for_elsewhere(redis_server: RedisServer) -> None:
     redis_server.kill()
-    refuse_wrong_password(redis_server.url)
+    require_access(redis_server.url)
 
 
 def test_the_api_asks_a_silent_redis_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -254,3 +254,13 @@ def test_what_is_larger_than_the_service_takes_is_not_sent(page: Page, tmp_path:
     expect(page.locator("#announcer")).to_contain_text("film.wav could not be sent")
     expect(page.locator(".job .row button")).to_have_text(["Save", "Remove"])
     assert not [request for request in sent if request.startswith("POST")]
+
+
+def test_what_is_larger_than_a_proxy_lets_through_says_so(page: Page, speech: Speech) -> None:
+    """As nginx answers for more than 1 MiB, as long as nobody has told it another limit."""
+    body = "<html><head><title>413 Request Entity Too Large</title></head></html>"
+    refusal = {"status": 413, "content_type": "text/html", "body": body}
+    page.route("**/v1/jobs", lambda route: route.fulfill(**refusal))
+    page.set_input_files("#files", str(speech("hej")))
+    expect(page.locator(".about.bad")).to_contain_text("larger than a proxy before this service")
+    expect(page.locator(".job .row button")).to_have_text(["Save", "Remove"])

@@ -116,6 +116,8 @@ function send(body, headers, onProgress, signal) {
 
 const NO_KEY = "This service asks for an API key: give it by the button at the top.";
 
+const TOO_LARGE = "The recording is larger than a proxy before this service lets through.";
+
 function toError(status, text, retryAfterS) {
   // The answer itself is for programs.
   if (status === 401) return new ApiError(status, "invalid_api_key", NO_KEY);
@@ -123,6 +125,8 @@ function toError(status, text, retryAfterS) {
     const { code, message } = JSON.parse(text).error;
     return new ApiError(status, code, message, retryAfterS);
   } catch {
+    // A proxy's own answer, in HTML.
+    if (status === 413) return new ApiError(status, "upload_too_large", TOO_LARGE);
     return new ApiError(status, "unknown", `The service answered with status ${status}. Try again in a moment.`);
   }
 }
