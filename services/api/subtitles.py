@@ -7,8 +7,10 @@ shared out by the length of its words.
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from services.contract.schema import Seconds, Segment
 
@@ -82,24 +84,48 @@ def _split_long(piece: _Piece) -> list[_Piece]:
 
 
 def _groups(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
-    group: list[_Piece] = []
+    """Cut a segment where its speech asks for it, then each part evenly: no cue is a last word."""
+    for part in _cut(pieces, _ends_cue):
+        yield from _evenly(part)
+
+
+def _evenly(pieces: list[_Piece]) -> list[list[_Piece]]:
+    """Cut into as few cues as possible, of about the same length."""
+    n_chars = sum(len(piece.text) for piece in pieces)
+    fewest = len(_cut(pieces, partial(_overflows, n_chars)))
+    widths = range(-(-n_chars // fewest), n_chars)
+
+    def n_fewer(width: int) -> int:
+        return -len(_cut(pieces, partial(_overflows, width)))
+
+    narrowest = bisect_left(widths, -fewest, key=n_fewer) if fewest > 1 else 0
+    return _cut(pieces, partial(_overflows, widths.start + narrowest))
+
+
+def _cut(
+    pieces: list[_Piece], must_cut: Callable[[list[_Piece], _Piece], bool]
+) -> list[list[_Piece]]:
+    """Group pieces; `must_cut` tells of a group and what follows whether a new one begins."""
+    groups: list[list[_Piece]] = []
     for piece in pieces:
-        if group and _starts_new_cue(group, piece):
-            yield group
-            group = []
-        group.append(piece)
-    if group:
-        yield group
+        if not groups or must_cut(groups[-1], piece):
+            groups.append([])
+        groups[-1].append(piece)
+    return groups
 
 
-def _starts_new_cue(group: list[_Piece], piece: _Piece) -> bool:
+def _ends_cue(group: list[_Piece], piece: _Piece) -> bool:
     text = _text(group)
-    return (
-        piece.start - group[-1].end > MAX_PAUSE_S
-        or piece.end - group[0].start > MAX_CUE_S
-        or len(_wrap(_text([*group, piece]))) > MAX_LINES
-        or (len(text) >= MIN_SENTENCE_CHARS and text.endswith(_SENTENCE_END))
-    )
+    is_pause = piece.start - group[-1].end > MAX_PAUSE_S
+    return is_pause or (len(text) >= MIN_SENTENCE_CHARS and text.endswith(_SENTENCE_END))
+
+
+def _overflows(most_chars: int, group: list[_Piece], piece: _Piece) -> bool:
+    longer = [*group, piece]
+    n_chars = sum(len(each.text) for each in longer)
+    if piece.end - group[0].start > MAX_CUE_S or n_chars > most_chars:
+        return True
+    return n_chars > MAX_LINE_CHARS and len(_wrap(_text(longer))) > MAX_LINES
 
 
 def _cue(group: list[_Piece]) -> Cue:

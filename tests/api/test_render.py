@@ -46,6 +46,13 @@ def test_long_segments_become_short_cues(words: bool) -> None:
     assert " ".join(line for cue in found for line in cue.lines) == LONG
 
 
+@pytest.mark.parametrize("n_words", range(18, 60))
+def test_no_cue_is_a_last_word(n_words: int) -> None:
+    text = " ".join((LONG.rstrip(".").split() * 2)[:n_words])
+    lengths = [sum(map(len, cue.lines)) for cue in cues([segment(text, 0, n_words / 3)])]
+    assert len(lengths) > 1 and min(lengths) > 0.6 * max(lengths)
+
+
 def test_the_first_cue_starts_when_speech_does() -> None:
     assert "00:00:05.250 --> 00:00:06.000" in render(transcript(segment("Hej", 5.25, 6.0)), "vtt")
 
