@@ -5,21 +5,16 @@ import time
 from pathlib import Path
 
 from services.contract.errors import ConfigError, DataError
-from services.contract.model_bundle import read as read_bundle
-from services.contract.model_registry import current, list_deployed
-from services.contract.model_registry import deploy as deploy_bundle
-from services.contract.model_registry import rollback as rollback_bundle
-from training.config import DeployConfig, TrainingConfig
+from training.config import TrainingConfig
 from training.convert.record import ConversionRecord, forget
 from training.convert.run import convert as convert_checkpoint
+from training.corpus import open_corpus, prepare, synthesize
+from training.deployment import bundle_folder, converted, deploy, is_deployed
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.models import weights_sha256
 from training.evaluate.report import REPORT_FILE, EvaluationReport, folder_name, read_report
 from training.evaluate.run import evaluate as evaluate_model
-from training.prepare.run import prepare as prepare_corpus
-from training.prepare.shards import PreparedCorpus
 from training.publish.run import publish as publish_model
-from training.synthesize.corpus import synthesize as synthesize_corpus
 from training.train.run import train as train_model
 
 logger = logging.getLogger(__name__)
@@ -44,7 +39,7 @@ def recipe(config: TrainingConfig, max_time_s: float | None) -> bool:
         evaluate(config, None)
     if not _is_converted(config):
         convert(config)
-    if config.deploy is not None and not _is_deployed(config):
+    if config.deploy is not None and not is_deployed(config):
         deploy(config, None)
     return True
 
@@ -89,51 +84,10 @@ def _is_evaluated(config: TrainingConfig) -> bool:
 
 def _is_converted(config: TrainingConfig) -> bool:
     """Whether the bundle was made from these weights, this evaluation and this config."""
-    done = _conversion(config).describes(_bundle(config))
+    done = _conversion(config).describes(bundle_folder(config))
     if done:
-        logger.info("already converted: %s", _bundle(config))
+        logger.info("already converted: %s", bundle_folder(config))
     return done
-
-
-def _is_deployed(config: TrainingConfig) -> bool:
-    """Whether the bundle was handed over before; a rollback since then is not undone."""
-    models_dir = _deploy_section(config).models_dir
-    bundle = read_bundle(_bundle(config))
-    if all(bundle.manifest != known.manifest for known in list_deployed(models_dir)):
-        return False
-    serving = current(models_dir)
-    if serving is not None and serving.manifest == bundle.manifest:
-        logger.info("already deployed: %s", bundle.id)
-    else:
-        now = "nothing" if serving is None else serving.id
-        logger.warning(
-            "%s was deployed before and %s is now; the command `deploy` would serve it again",
-            bundle.id,
-            now,
-        )
-    return True
-
-
-def synthesize(config: TrainingConfig) -> None:
-    """Speak the corpus."""
-    if config.synthesize is None:
-        raise ConfigError("the config has no `synthesize` section", param="synthesize")
-    synthesize_corpus(config.synthesize, config.work_dir / "corpus")
-
-
-def prepare(config: TrainingConfig, out_url: str | None = None) -> None:
-    """Turn recordings and texts into shards."""
-    if config.prepare is None:
-        raise ConfigError("the config has no `prepare` section", param="prepare")
-    section = config.prepare
-    if config.synthesize is not None:
-        section = section.model_copy(update={"source": config.work_dir / "corpus"})
-    prepare_corpus(section, out_url or str(config.work_dir / "prepared"))
-
-
-def open_corpus(config: TrainingConfig) -> PreparedCorpus:
-    """Open what `prepare` made, or what the config names."""
-    return PreparedCorpus.open(config.prepared or str(config.work_dir / "prepared"))
 
 
 def train(config: TrainingConfig, max_time_s: float | None) -> bool:
@@ -169,7 +123,7 @@ def _as_served(config: TrainingConfig) -> EvaluateConfig:
 
 def convert(config: TrainingConfig) -> Path:
     """Make the bundle, with the report if there is one."""
-    bundle_dir = _bundle(config)
+    bundle_dir = bundle_folder(config)
     forget(bundle_dir)
     convert_checkpoint(
         config.convert, _trained(config), open_corpus(config), bundle_dir, _report(config)
@@ -180,21 +134,6 @@ def convert(config: TrainingConfig) -> Path:
 
 def _conversion(config: TrainingConfig) -> ConversionRecord:
     return ConversionRecord.of(config.convert, _final(config), _report(config))
-
-
-def deploy(config: TrainingConfig, source: str | None) -> None:
-    """Hand the bundle to the workers."""
-    section = _deploy_section(config)
-    bundle = deploy_bundle(
-        source or str(_converted(config)), section.models_dir, force=section.force
-    )
-    logger.info("deployed %s", bundle.id)
-
-
-def rollback(config: TrainingConfig) -> str:
-    """Undo the last deploy; returns what is served now."""
-    bundle = rollback_bundle(_deploy_section(config).models_dir)
-    return "STT_MODEL" if bundle is None else bundle.id
 
 
 def publish(config: TrainingConfig, *, dry_run: bool, private: bool) -> str:
@@ -209,17 +148,11 @@ def publish(config: TrainingConfig, *, dry_run: bool, private: bool) -> str:
     )
     return publish_model(
         section,
-        _converted(config),
+        converted(config),
         _final(config),
         _report(config),
         config.work_dir / "publish",
     )
-
-
-def _deploy_section(config: TrainingConfig) -> DeployConfig:
-    if config.deploy is None:
-        raise ConfigError("the config has no `deploy` section", param="deploy")
-    return config.deploy
 
 
 def _final(config: TrainingConfig) -> Path:
@@ -230,16 +163,6 @@ def _trained(config: TrainingConfig) -> Path:
     if not _final(config).is_dir():
         raise ConfigError(f"nothing is trained in {config.work_dir} yet; run `train` first")
     return _final(config)
-
-
-def _bundle(config: TrainingConfig) -> Path:
-    return config.work_dir / "bundle"
-
-
-def _converted(config: TrainingConfig) -> Path:
-    if not _bundle(config).is_dir():
-        raise ConfigError(f"no bundle is in {config.work_dir} yet; run `convert` first")
-    return _bundle(config)
 
 
 def _report(config: TrainingConfig) -> EvaluationReport | None:
