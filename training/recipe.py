@@ -1,7 +1,6 @@
 """The stages with their inputs and outputs under `work_dir`, and the recipe that runs them all."""
 
 import logging
-import time
 from pathlib import Path
 
 from services.contract.errors import ConfigError, DataError
@@ -15,6 +14,7 @@ from training.evaluate.models import weights_sha256
 from training.evaluate.report import REPORT_FILE, EvaluationReport, folder_name, read_report
 from training.evaluate.run import evaluate as evaluate_model
 from training.publish.run import publish as publish_model
+from training.time_limit import TimeLimit
 from training.train.run import train as train_model
 
 logger = logging.getLogger(__name__)
@@ -24,23 +24,39 @@ def recipe(config: TrainingConfig, max_time_s: float | None) -> bool:
     """Run every stage; what an earlier run has finished is kept, and said.
 
     Returns:
-        False when training stopped and the same command continues it.
+        False when time was up before the end and the same command continues.
     """
-    began = time.monotonic()
+    limit = TimeLimit(max_time_s)
     if config.synthesize is not None:
         synthesize(config)
     if config.prepared is None:
         prepare(config)
     _check_splits(config)
-    left_s = None if max_time_s is None else max_time_s - (time.monotonic() - began)
-    if not train(config, left_s):
+    was_trained = _final(config).is_dir()
+    if not train(config, limit.left_s()):
         return False
-    if not _is_evaluated(config):
-        evaluate(config, None)
-    if not _is_converted(config):
-        convert(config)
+    if not _measured_and_converted(config, limit, has_worked=not was_trained):
+        return False
     if config.deploy is not None and not is_deployed(config):
         deploy(config, None)
+    return True
+
+
+def _measured_and_converted(config: TrainingConfig, limit: TimeLimit, *, has_worked: bool) -> bool:
+    """Run the two stages that cannot stop halfway, unless they would begin when time is near.
+
+    A call that has done nothing yet begins in any case, or a short limit would never get it done.
+    """
+    stages = ((_is_evaluated, _evaluate_trained), (_is_converted, convert))
+    for is_done, stage in stages:
+        if is_done(config):
+            continue
+        if has_worked and limit.is_near():
+            left = "evaluation" if stage is _evaluate_trained else "conversion"
+            logger.info("--max-time is near: %s is left for the next run", left)
+            return False
+        stage(config)
+        has_worked = True
     return True
 
 
@@ -112,6 +128,10 @@ def evaluate(config: TrainingConfig, model: str | None) -> Path:
     out_dir = config.work_dir / (f"report-{folder_name(model)}" if model else "report")
     evaluate_model(section, model or str(_trained(config)), open_corpus(config), out_dir)
     return out_dir
+
+
+def _evaluate_trained(config: TrainingConfig) -> None:
+    evaluate(config, None)
 
 
 def _as_served(config: TrainingConfig) -> EvaluateConfig:
