@@ -51,6 +51,8 @@ def make_plan(config: PrepareConfig, source: Source, pool: Workers, report: Repo
     chosen = splits.in_order(_kept(select(read, config.filters), report))
     if not chosen:
         raise DataError(f"no clip is left of {report.n_rows} rows: {report.reasons()}")
+    report.notes += source.notes
+    report.note_odd_texts(chosen)
     report.note_shared_sentences(chosen)
     shards = list(_shards(chosen, config.clips_per_shard))
     return Plan(shards, _sha256(config, source.name, chosen))
