@@ -25,6 +25,14 @@ def parse_duration_s(text: str) -> float:
     return 3600 * hours + 60 * minutes + seconds
 
 
+def format_duration(seconds: float) -> str:
+    """Write a time in the form that is read above, hours and minutes or seconds."""
+    if seconds < 60:
+        return f"{int(seconds)}s"
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes else "")
+
+
 class TimeLimit:
     """How long one call may take, from now on.
 

@@ -53,6 +53,14 @@ def test_release_becomes_a_corpus(release: Path, tmp_path: Path) -> None:
             assert clip.text.startswith("Nummer")
 
 
+def test_progress_is_told_to_its_end(
+    release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(release, tmp_path / "out")
+    told = capsys.readouterr().err.splitlines()
+    assert told == ["reading clips: 24 of 24", "preparing clips: 24 of 24"]
+
+
 def test_same_input_gives_the_same_bytes(release: Path, tmp_path: Path) -> None:
     run(release, tmp_path / "one", export=tmp_path / "one.tar.gz")
     (tmp_path / "else").mkdir()
