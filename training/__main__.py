@@ -156,9 +156,11 @@ def _evaluate(config: "TrainingConfig", options: argparse.Namespace) -> bool:
 
 
 def _compare(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+    from training import libraries
     from training.corpus import open_corpus
     from training.evaluate.compare import compare
 
+    libraries.keep_quiet()
     out_dir = config.work_dir / "compare"
     compare(config.evaluate, options.models, open_corpus(config), out_dir)
     print(out_dir / "page.html")

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from services.contract.errors import ConfigError, DataError
+from training import libraries
 from training.config import TrainingConfig
 from training.convert.record import ConversionRecord, forget
 from training.convert.run import convert as convert_checkpoint
@@ -108,6 +109,7 @@ def _is_converted(config: TrainingConfig) -> bool:
 
 def train(config: TrainingConfig, max_time_s: float | None) -> bool:
     """Train, or continue to; False when it stopped before the end."""
+    libraries.keep_quiet()
     return train_model(
         config.model,
         config.train,
@@ -124,6 +126,7 @@ def evaluate(config: TrainingConfig, model: str | None) -> Path:
     Returns:
         the report's folder; another model has its own, for `convert` and `publish` read `report`.
     """
+    libraries.keep_quiet()
     section = config.evaluate if model else _as_served(config)
     out_dir = config.work_dir / (f"report-{folder_name(model)}" if model else "report")
     evaluate_model(section, model or str(_trained(config)), open_corpus(config), out_dir)
@@ -143,6 +146,7 @@ def _as_served(config: TrainingConfig) -> EvaluateConfig:
 
 def convert(config: TrainingConfig) -> Path:
     """Make the bundle, with the report if there is one."""
+    libraries.keep_quiet()
     bundle_dir = bundle_folder(config)
     forget(bundle_dir)
     convert_checkpoint(

@@ -99,6 +99,24 @@ def test_report_of_another_model_leaves_that_of_the_trained_one_alone(
 
 
 @pytest.mark.slow
+def test_libraries_say_nothing_of_their_own(
+    finished: list[str], folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = yaml.safe_load((folder / "small.yaml").read_text())
+    config |= {"synthesize": None, "prepared": str(folder / "work" / "prepared")}
+    path = folder / "half.yaml"
+    path.write_text(yaml.safe_dump(config | {"work_dir": str(folder / "half")}))
+    halves = [f"{section}.quantization=float16" for section in ("convert", "evaluate")]
+    options = ["--config", str(path), *(part for value in halves for part in ("--set", value))]
+    for command in ("train", "evaluate", "convert"):
+        assert main([command, *options]) == 0
+    told = capfd.readouterr()
+    lines = [line for line in told.err.splitlines() + told.out.splitlines() if line.strip()]
+    ours = ("step ", "decoding ", "checking ", str(folder / "half"))
+    assert [line for line in lines if not line.startswith(ours)] == []
+
+
+@pytest.mark.slow
 def test_finished_recipe_does_not_undo_a_rollback(
     finished: list[str], folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -294,7 +294,8 @@ def test_disk_that_fills_up_stops_the_run_and_the_next_continues(
     command = [sys.executable, "-c", FULL, str(release), str(out), "200000"]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"error: {out} cannot be written: File too large; make room")
+    told = ended.stderr.splitlines()[-1]
+    assert told.startswith(f"error: {out} cannot be written: File too large; make room")
     assert not (out / "manifest.json").exists()
     run(release, out)
     run(release, tmp_path / "fresh")
