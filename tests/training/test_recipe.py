@@ -112,7 +112,7 @@ def test_libraries_say_nothing_of_their_own(
         assert main([command, *options]) == 0
     told = capfd.readouterr()
     lines = [line for line in told.err.splitlines() + told.out.splitlines() if line.strip()]
-    ours = ("step ", "decoding ", "checking ", str(folder / "half"))
+    ours = ("step ", "transcribing ", "decoding ", "checking ", str(folder / "half"))
     assert [line for line in lines if not line.startswith(ours)] == []
 
 
