@@ -119,7 +119,7 @@ def _commands() -> dict[str, tuple[Command, str]]:
     }
 
 
-# The stages import torch and more; `--help` and a wrong option should not wait for that.
+# Some stages import torch and more: a command waits for what it needs itself, `--help` for nothing.
 
 
 def _recipe(config: "TrainingConfig", options: argparse.Namespace) -> bool:
@@ -129,14 +129,14 @@ def _recipe(config: "TrainingConfig", options: argparse.Namespace) -> bool:
 
 
 def _synthesize(config: "TrainingConfig", options: argparse.Namespace) -> bool:
-    from training.recipe import synthesize
+    from training.corpus import synthesize
 
     synthesize(config)
     return True
 
 
 def _prepare(config: "TrainingConfig", options: argparse.Namespace) -> bool:
-    from training.recipe import prepare
+    from training.corpus import prepare
 
     prepare(config, options.out)
     return True
@@ -156,9 +156,11 @@ def _evaluate(config: "TrainingConfig", options: argparse.Namespace) -> bool:
 
 
 def _compare(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+    from training import libraries
+    from training.corpus import open_corpus
     from training.evaluate.compare import compare
-    from training.recipe import open_corpus
 
+    libraries.keep_quiet()
     out_dir = config.work_dir / "compare"
     compare(config.evaluate, options.models, open_corpus(config), out_dir)
     print(out_dir / "page.html")
@@ -173,14 +175,14 @@ def _convert(config: "TrainingConfig", options: argparse.Namespace) -> bool:
 
 
 def _deploy(config: "TrainingConfig", options: argparse.Namespace) -> bool:
-    from training.recipe import deploy
+    from training.deployment import deploy
 
     deploy(config, options.source)
     return True
 
 
 def _rollback(config: "TrainingConfig", options: argparse.Namespace) -> bool:
-    from training.recipe import rollback
+    from training.deployment import rollback
 
     print(rollback(config))
     return True

@@ -1,25 +1,21 @@
 """The stages with their inputs and outputs under `work_dir`, and the recipe that runs them all."""
 
 import logging
-import time
 from pathlib import Path
 
 from services.contract.errors import ConfigError, DataError
-from services.contract.model_bundle import read as read_bundle
-from services.contract.model_registry import current, list_deployed
-from services.contract.model_registry import deploy as deploy_bundle
-from services.contract.model_registry import rollback as rollback_bundle
-from training.config import DeployConfig, TrainingConfig
+from training import libraries
+from training.config import TrainingConfig
 from training.convert.record import ConversionRecord, forget
 from training.convert.run import convert as convert_checkpoint
+from training.corpus import open_corpus, prepare, synthesize
+from training.deployment import bundle_folder, converted, deploy, is_deployed
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.models import weights_sha256
 from training.evaluate.report import REPORT_FILE, EvaluationReport, folder_name, read_report
 from training.evaluate.run import evaluate as evaluate_model
-from training.prepare.run import prepare as prepare_corpus
-from training.prepare.shards import PreparedCorpus
 from training.publish.run import publish as publish_model
-from training.synthesize.corpus import synthesize as synthesize_corpus
+from training.time_limit import TimeLimit
 from training.train.run import train as train_model
 
 logger = logging.getLogger(__name__)
@@ -29,23 +25,39 @@ def recipe(config: TrainingConfig, max_time_s: float | None) -> bool:
     """Run every stage; what an earlier run has finished is kept, and said.
 
     Returns:
-        False when training stopped and the same command continues it.
+        False when time was up before the end and the same command continues.
     """
-    began = time.monotonic()
+    limit = TimeLimit(max_time_s)
     if config.synthesize is not None:
         synthesize(config)
     if config.prepared is None:
         prepare(config)
     _check_splits(config)
-    left_s = None if max_time_s is None else max_time_s - (time.monotonic() - began)
-    if not train(config, left_s):
+    was_trained = _final(config).is_dir()
+    if not train(config, limit.left_s()):
         return False
-    if not _is_evaluated(config):
-        evaluate(config, None)
-    if not _is_converted(config):
-        convert(config)
-    if config.deploy is not None and not _is_deployed(config):
+    if not _measured_and_converted(config, limit, has_worked=not was_trained):
+        return False
+    if config.deploy is not None and not is_deployed(config):
         deploy(config, None)
+    return True
+
+
+def _measured_and_converted(config: TrainingConfig, limit: TimeLimit, *, has_worked: bool) -> bool:
+    """Run the two stages that cannot stop halfway, unless they would begin when time is near.
+
+    A call that has done nothing yet begins in any case, or a short limit would never get it done.
+    """
+    stages = ((_is_evaluated, _evaluate_trained), (_is_converted, convert))
+    for is_done, stage in stages:
+        if is_done(config):
+            continue
+        if has_worked and limit.is_near():
+            left = "evaluation" if stage is _evaluate_trained else "conversion"
+            logger.info("--max-time is near: %s is left for the next run", left)
+            return False
+        stage(config)
+        has_worked = True
     return True
 
 
@@ -89,55 +101,15 @@ def _is_evaluated(config: TrainingConfig) -> bool:
 
 def _is_converted(config: TrainingConfig) -> bool:
     """Whether the bundle was made from these weights, this evaluation and this config."""
-    done = _conversion(config).describes(_bundle(config))
+    done = _conversion(config).describes(bundle_folder(config))
     if done:
-        logger.info("already converted: %s", _bundle(config))
+        logger.info("already converted: %s", bundle_folder(config))
     return done
-
-
-def _is_deployed(config: TrainingConfig) -> bool:
-    """Whether the bundle was handed over before; a rollback since then is not undone."""
-    models_dir = _deploy_section(config).models_dir
-    bundle = read_bundle(_bundle(config))
-    if all(bundle.manifest != known.manifest for known in list_deployed(models_dir)):
-        return False
-    serving = current(models_dir)
-    if serving is not None and serving.manifest == bundle.manifest:
-        logger.info("already deployed: %s", bundle.id)
-    else:
-        now = "nothing" if serving is None else serving.id
-        logger.warning(
-            "%s was deployed before and %s is now; the command `deploy` would serve it again",
-            bundle.id,
-            now,
-        )
-    return True
-
-
-def synthesize(config: TrainingConfig) -> None:
-    """Speak the corpus."""
-    if config.synthesize is None:
-        raise ConfigError("the config has no `synthesize` section", param="synthesize")
-    synthesize_corpus(config.synthesize, config.work_dir / "corpus")
-
-
-def prepare(config: TrainingConfig, out_url: str | None = None) -> None:
-    """Turn recordings and texts into shards."""
-    if config.prepare is None:
-        raise ConfigError("the config has no `prepare` section", param="prepare")
-    section = config.prepare
-    if config.synthesize is not None:
-        section = section.model_copy(update={"source": config.work_dir / "corpus"})
-    prepare_corpus(section, out_url or str(config.work_dir / "prepared"))
-
-
-def open_corpus(config: TrainingConfig) -> PreparedCorpus:
-    """Open what `prepare` made, or what the config names."""
-    return PreparedCorpus.open(config.prepared or str(config.work_dir / "prepared"))
 
 
 def train(config: TrainingConfig, max_time_s: float | None) -> bool:
     """Train, or continue to; False when it stopped before the end."""
+    libraries.keep_quiet()
     return train_model(
         config.model,
         config.train,
@@ -154,10 +126,15 @@ def evaluate(config: TrainingConfig, model: str | None) -> Path:
     Returns:
         the report's folder; another model has its own, for `convert` and `publish` read `report`.
     """
+    libraries.keep_quiet()
     section = config.evaluate if model else _as_served(config)
     out_dir = config.work_dir / (f"report-{folder_name(model)}" if model else "report")
     evaluate_model(section, model or str(_trained(config)), open_corpus(config), out_dir)
     return out_dir
+
+
+def _evaluate_trained(config: TrainingConfig) -> None:
+    evaluate(config, None)
 
 
 def _as_served(config: TrainingConfig) -> EvaluateConfig:
@@ -169,7 +146,8 @@ def _as_served(config: TrainingConfig) -> EvaluateConfig:
 
 def convert(config: TrainingConfig) -> Path:
     """Make the bundle, with the report if there is one."""
-    bundle_dir = _bundle(config)
+    libraries.keep_quiet()
+    bundle_dir = bundle_folder(config)
     forget(bundle_dir)
     convert_checkpoint(
         config.convert, _trained(config), open_corpus(config), bundle_dir, _report(config)
@@ -180,21 +158,6 @@ def convert(config: TrainingConfig) -> Path:
 
 def _conversion(config: TrainingConfig) -> ConversionRecord:
     return ConversionRecord.of(config.convert, _final(config), _report(config))
-
-
-def deploy(config: TrainingConfig, source: str | None) -> None:
-    """Hand the bundle to the workers."""
-    section = _deploy_section(config)
-    bundle = deploy_bundle(
-        source or str(_converted(config)), section.models_dir, force=section.force
-    )
-    logger.info("deployed %s", bundle.id)
-
-
-def rollback(config: TrainingConfig) -> str:
-    """Undo the last deploy; returns what is served now."""
-    bundle = rollback_bundle(_deploy_section(config).models_dir)
-    return "STT_MODEL" if bundle is None else bundle.id
 
 
 def publish(config: TrainingConfig, *, dry_run: bool, private: bool) -> str:
@@ -209,17 +172,11 @@ def publish(config: TrainingConfig, *, dry_run: bool, private: bool) -> str:
     )
     return publish_model(
         section,
-        _converted(config),
+        converted(config),
         _final(config),
         _report(config),
         config.work_dir / "publish",
     )
-
-
-def _deploy_section(config: TrainingConfig) -> DeployConfig:
-    if config.deploy is None:
-        raise ConfigError("the config has no `deploy` section", param="deploy")
-    return config.deploy
 
 
 def _final(config: TrainingConfig) -> Path:
@@ -230,16 +187,6 @@ def _trained(config: TrainingConfig) -> Path:
     if not _final(config).is_dir():
         raise ConfigError(f"nothing is trained in {config.work_dir} yet; run `train` first")
     return _final(config)
-
-
-def _bundle(config: TrainingConfig) -> Path:
-    return config.work_dir / "bundle"
-
-
-def _converted(config: TrainingConfig) -> Path:
-    if not _bundle(config).is_dir():
-        raise ConfigError(f"no bundle is in {config.work_dir} yet; run `convert` first")
-    return _bundle(config)
 
 
 def _report(config: TrainingConfig) -> EvaluationReport | None:

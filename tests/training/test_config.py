@@ -80,7 +80,7 @@ def test_what_ends_a_stage_is_told_in_one_line(
     def stage(*arguments: object) -> None:
         raise raised
 
-    monkeypatch.setattr("training.recipe.prepare", stage)
+    monkeypatch.setattr("training.corpus.prepare", stage)
     assert main(["prepare", "--config", str(config_file)]) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(told)
@@ -90,7 +90,7 @@ def test_defects_keep_their_trace(config_file: Path, monkeypatch: pytest.MonkeyP
     def stage(*arguments: object) -> None:
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", "x")
 
-    monkeypatch.setattr("training.recipe.prepare", stage)
+    monkeypatch.setattr("training.corpus.prepare", stage)
     with pytest.raises(FileNotFoundError):
         main(["prepare", "--config", str(config_file)])
 
@@ -100,15 +100,28 @@ def test_sigterm_ends_a_stage_as_ctrl_c_does(
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
     stage = lambda *arguments: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
-    monkeypatch.setattr("training.recipe.prepare", stage)
+    monkeypatch.setattr("training.corpus.prepare", stage)
     assert main(["prepare", "--config", str(config_file)]) == EXIT_RESUMABLE
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_help_does_not_load_what_trains() -> None:
-    told = "import sys, training.__main__; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True)
-    assert done.stdout == "False\n", done.stderr
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--set", "x=1"], ["prepare"], ["deploy"], ["rollback"]]
+)
+def test_command_that_does_not_train_waits_for_no_library_of_training(
+    config_file: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    content = yaml.safe_load(config_file.read_text()) | {"deploy": {"models_dir": str(tmp_path)}}
+    config_file.write_text(yaml.safe_dump(content))
+    told = (
+        "import atexit, sys; from training.__main__ import main\n"
+        "heavy = {'torch', 'transformers', 'ctranslate2'}\n"
+        "atexit.register(lambda: print('loaded', *heavy & {*sys.modules}))\n"
+        "main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", told, *arguments, "--config", str(config_file)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1].split() == ["loaded"], done.stderr
 
 
 def test_bad_value_is_named(config_file: Path) -> None:

@@ -158,8 +158,8 @@ def _write(report: EvaluationReport, measured: Measured, out_dir: Path) -> None:
         for (split, context), (_, utterances) in measured.items():
             lines = "".join(utterance.model_dump_json() + "\n" for utterance in utterances)
             _utterances_file(out_dir, split, context).write_text(lines, encoding="utf-8")
-        write_report(report, out_dir)
         write_page(report, out_dir / "page.html")
+        write_report(report, out_dir)  # last: by it a recipe knows that all of this is done
     except OSError as error:
         raise DataError(f"cannot write the report: {error.strerror}", path=str(out_dir)) from error
 

@@ -6,6 +6,7 @@ only client_id, path and sentence are in all of them.
 """
 
 import gzip
+import logging
 import shutil
 import tarfile
 import zlib
@@ -15,6 +16,8 @@ from typing import Any
 
 from services.contract.errors import DataError
 from training.prepare.rows import AUDIO_SUFFIXES, Drop, Row, bad, clip_id
+
+logger = logging.getLogger(__name__)
 
 SPLITS = ("test", "dev", "train")
 _REQUIRED = ("client_id", "path", "sentence")
@@ -97,6 +100,7 @@ def unpack(tarball: Path, scratch: Path) -> Path:
         folder.rename(staging)  # in one step: killed while removing, none of it counts
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
+    logger.info("unpacking %s, which takes minutes for gigabytes", tarball)
     try:
         with tarfile.open(tarball) as tar:
             tar.extractall(staging, filter="data")

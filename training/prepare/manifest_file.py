@@ -5,7 +5,7 @@ import csv
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from training.prepare.rows import Drop, Row, bad, clip_id
 
 SPLIT_NAMES = {"validation": "dev", "valid": "dev", "eval": "dev", "validated": "extra"}
 _SPLITS = frozenset({"train", "dev", "test", "extra"})
+_COLUMNS = ("audio", "text", "speaker", "split", "start", "end", "domain")
+_REST = " "
+"""Holds what a line has beyond its header; no column is called so, for names are stripped."""
 
 
 def read(path: Path, root: Path | None = None) -> Iterator[Row | Drop]:
@@ -115,10 +118,11 @@ def _separated(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
         header = file.readline()
         form.setdefault("delimiter", ";" if header.count(";") > header.count(",") else ",")
         file.seek(0)
-        reader = csv.DictReader(file, restkey="", **form)
+        reader = csv.DictReader(file, restkey=_REST, **form)
         try:
             reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
             _require(path, dict.fromkeys(reader.fieldnames))
+            _refuse_repeated(path, reader.fieldnames)
             for record in reader:
                 yield reader.line_num, _problem(record) or record
         except csv.Error as error:
@@ -138,7 +142,7 @@ def _encoding(path: Path) -> str:
 
 
 def _problem(record: dict[str, Any]) -> str:
-    if "" in record:
+    if any(record.get(_REST, ())):  # a spreadsheet's empty columns are no harm
         return "more columns than the header has"
     if "\ufffd" in (record["text"] or ""):
         return "not UTF-8; save the file as UTF-8"
@@ -155,3 +159,10 @@ def _require(path: Path, columns: dict[str, Any]) -> None:
                 f"has no column {name}; its columns are {', '.join(columns) or '(none)'}{advice}",
                 path=str(path),
             )
+
+
+def _refuse_repeated(path: Path, columns: Sequence[str]) -> None:
+    """Of two columns of one name the last would be read, which may be the wrong one."""
+    for name in _COLUMNS:
+        if columns.count(name) > 1:
+            raise DataError(f"has the column {name} twice; rename one of them", path=str(path))

@@ -15,6 +15,7 @@ from training.prepare.rows import Drop, Row, bad, defect
 from training.prepare.selection import SET_FILTERS, select
 from training.prepare.shards import to_json
 from training.prepare.sources import Source
+from training.progress import track
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +47,13 @@ def make_plan(config: PrepareConfig, source: Source, pool: Workers, report: Repo
     ]
     report.n_assigned.update(row.split for row in rows)
     hashed = pool.map(functools.partial(clips.hashed, root=source.root), splits.in_order(rows))
-    read = list(_kept(hashed, report))
+    read = list(_kept(track(hashed, len(rows), "reading clips"), report))
     report.check_bad_share()
     chosen = splits.in_order(_kept(select(read, config.filters), report))
     if not chosen:
         raise DataError(f"no clip is left of {report.n_rows} rows: {report.reasons()}")
+    report.notes += source.notes
+    report.note_odd_texts(chosen)
     report.note_shared_sentences(chosen)
     shards = list(_shards(chosen, config.clips_per_shard))
     return Plan(shards, _sha256(config, source.name, chosen))

@@ -1,6 +1,7 @@
 """What happened to every row: counts, examples and a summary that a person reads."""
 
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +14,7 @@ from training.prepare.splits import EVALUATION_SPLITS
 
 _EXAMPLES = 5
 _LISTED_BAD = 1000
+_TAG = re.compile(r"<[^<>\s]+>|\[[^][\s]+\]")
 
 
 @dataclasses.dataclass
@@ -57,6 +59,22 @@ class Report:
             self.notes.append(
                 f"{n_shared} of {len(train)} clips of train say a sentence of dev or test, whose "
                 "word error rate may flatter; prepare.splits.by=sentence draws splits without that"
+            )
+
+    def note_odd_texts(self, rows: Iterable[Row]) -> None:
+        """Say how many texts are not as people write: the model learns to write as they are."""
+        rows = list(rows)
+        if tagged := [(row, tag) for row in rows if (tag := _TAG.search(row.text))]:
+            row, tag = tagged[0]
+            self.notes.append(
+                f"{len(tagged)} of {len(rows)} texts hold a tag such as {tag.group()} ({row.where})"
+                ", which the model learns to write: take tags out of the source"
+            )
+        n_capitals = sum(_TAG.sub("", row.text).isupper() for row in rows)
+        if 2 * n_capitals > len(rows):
+            self.notes.append(
+                f"{n_capitals} of {len(rows)} texts are in capitals, and the model learns to write "
+                "so: give them as you want to read them"
             )
 
     def note_emptied(self, manifest: PreparedManifest) -> None:

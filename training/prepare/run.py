@@ -118,7 +118,7 @@ def _make(
     rows = chain.from_iterable(shard.rows for shard in todo)
     work = functools.partial(clips.prepared, root=source.root, config=config)
     n_rows = sum(len(shard.rows) for shard in todo)
-    made = iter(track(pool.map(work, rows), n_rows, "prepare"))
+    made = iter(track(pool.map(work, rows), n_rows, "preparing clips"))
     entries: list[ShardEntry] = []
     for shard in plan.shards:
         record = done.get(shard.name) or _shard(place, shard, made)
@@ -127,6 +127,7 @@ def _make(
         report.check_bad_share()
         place.keep(shard.name, record)
         entries.append(record.shard)
+    next(made, None)  # so that the progress knows its end, before the summary is printed
     return _complete(config, place, plan, source.name, report, entries)
 
 

@@ -19,6 +19,8 @@ class Source:
     name: str
     root: Path
     rows: Iterator[Row | Drop]
+    notes: tuple[str, ...] = ()
+    """What a person should know who did not mean to give just this."""
 
 
 def open_source(config: PrepareConfig, scratch: Path) -> Source:
@@ -80,7 +82,8 @@ def _folder(config: PrepareConfig, scratch: Path) -> Source:
 
 def _table(config: PrepareConfig, scratch: Path) -> Source:
     rows = tables.read(config.source, scratch)
-    return Source(config.name or config.source.name, scratch, rows)
+    name = config.name or config.source.name
+    return Source(name, scratch, rows, tables.notes(config.source))
 
 
 _OPEN: dict[str, Callable[[PrepareConfig, Path], Source]] = {

@@ -33,6 +33,16 @@ def table_files(folder: Path) -> list[Path]:
     return sorted(path for path in files if not path.match("cache-*.arrow"))
 
 
+def notes(source: Path) -> tuple[str, ...]:
+    """Say when a folder holds several configurations, in many a dataset of the hub languages."""
+    folders = {path.relative_to(source).parts[0] for path in table_files(source)}
+    names = sorted(name for name in folders if (source / name).is_dir() and not split_name(name))
+    if len(names) < 2:
+        return ()
+    told = f"{', '.join(names)} were read together; if you want one of them, give its folder"
+    return (told,)
+
+
 def read(source: Path, scratch: Path) -> Iterator[Row | Drop]:
     """Yield the rows of all files; audio bytes go under `scratch/tables`.
 

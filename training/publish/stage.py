@@ -27,6 +27,7 @@ from training.evaluate.page import write_page
 from training.evaluate.report import EvaluationReport, write_report
 from training.publish.card import model_card
 from training.publish.config import PublishConfig
+from training.scratch import scratch_folder
 
 _TRANSFORMERS_FILES = (
     "config.json",
@@ -53,7 +54,7 @@ def stage(
         bundle_dir: the bundle made from `checkpoint`.
         checkpoint: transformers folder.
         report: its evaluation, for the card and as files.
-        stage_dir: replaced if it was staged before.
+        stage_dir: replaced, when all is done, if it was staged before.
     Returns:
         stage_dir.
     Raises:
@@ -72,29 +73,34 @@ def stage(
             "the report was made after the bundle, which cites other results: run `convert` again"
         )
     try:
-        _renew(stage_dir)
-        _lay_out(bundle_dir, checkpoint, stage_dir)
-        manifest = _write_manifest(manifest, stage_dir)
-        if report is not None:
-            _add_report(_public(report, manifest), stage_dir / "evaluation")
-        card = model_card(config, manifest, report)
-        (stage_dir / "README.md").write_text(card, encoding="utf-8")
+        _check_target(stage_dir)
+        stage_dir.parent.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(stage_dir.parent, ".staging-") as scratch:
+            staging = scratch / "stage"
+            _lay_out(bundle_dir, checkpoint, staging)
+            manifest = _write_manifest(manifest, staging)
+            if report is not None:
+                _add_report(_public(report, manifest), staging / "evaluation")
+            card = model_card(config, manifest, report)
+            (staging / "README.md").write_text(card, encoding="utf-8")
+            verify(staging)
+            if stage_dir.exists():
+                stage_dir.rename(scratch / "replaced")
+            staging.rename(stage_dir)
     except OSError as error:
         raise PublishError(f"cannot write {stage_dir}: {error.strerror}") from error
-    verify(stage_dir)
     return stage_dir
 
 
-def _renew(stage_dir: Path) -> None:
-    if stage_dir.exists() and any(stage_dir.iterdir()):
-        if not (stage_dir / MANIFEST_FILE).is_file():
-            raise PublishError(f"{stage_dir} holds something else; choose another folder")
-        shutil.rmtree(stage_dir)
-    stage_dir.mkdir(parents=True, exist_ok=True)
+def _check_target(stage_dir: Path) -> None:
+    is_staged = (stage_dir / MANIFEST_FILE).is_file()
+    if stage_dir.exists() and any(stage_dir.iterdir()) and not is_staged:
+        raise PublishError(f"{stage_dir} holds something else; choose another folder")
 
 
 def _lay_out(bundle_dir: Path, checkpoint: Path, stage_dir: Path) -> None:
     """Link or copy the files of both; where both have one, the bundle's is the compact one."""
+    stage_dir.mkdir()
     for pattern in _TRANSFORMERS_FILES:
         for file in checkpoint.glob(pattern):
             _link(file, stage_dir / file.name)

@@ -10,6 +10,7 @@ from torch.utils.tensorboard import SummaryWriter
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from training.prepare.shards import Clip
+from training.progress import Pace
 from training.train import checkpoints
 from training.train.batches import Speech
 from training.train.config import TrainConfig
@@ -29,6 +30,14 @@ class LogCallback(TrainerCallback):
         self._writer = SummaryWriter(str(run_dir / "tensorboard"))
         self._since = time.monotonic()
         self._n_windows, self._audio_s = 0, 0.0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Start the clock at the step that this process starts from."""
+        self._first_step = state.global_step
+        self._pace = Pace(state.max_steps - state.global_step)
+        self._since = time.monotonic()
 
     def on_log(
         self,
@@ -58,15 +67,18 @@ class LogCallback(TrainerCallback):
             trainer.audio_s,
         )
         self.write(line)
+        figures = (f"{name} {value:.5g}" for name, value in line.items() if name != "step")
+        left = self._pace.left(state.global_step - self._first_step)
+        step = f"step {state.global_step} of {state.max_steps}"
+        print("  ".join((step, *figures, f"{left} left")), flush=True)
 
     def write(self, line: dict[str, Any]) -> None:
-        """Write one line of figures everywhere."""
+        """Write one line of figures to the files."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         for name, value in line.items():
             if name != "step":
                 self._writer.add_scalar(f"train/{name}", value, line["step"])
-        print("  ".join(f"{name} {value:.5g}" for name, value in line.items()), flush=True)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -116,6 +128,7 @@ class CheckpointCallback(TrainerCallback):
         result = self.measure(step)
         result.write(checkpoint / checkpoints.EVALUATION)
         self._log.write({"step": step, "dev_wer": result.wer, "dev_wer_raw": result.wer_raw})
+        logger.info("step %d: dev WER %.2f %% (raw %.2f %%)", step, *result.percent)
 
     def evaluate_missed(self, checkpoint: Path) -> None:
         """Evaluate a checkpoint that a run was stopped at before it came to that."""

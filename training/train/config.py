@@ -5,8 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from training.train.segmentation import Segmentation
-
+Segmentation = Literal["full", "dropout", "short"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from services.contract.encoder_context import text_room
 from training.prepare.shards import Clip
+from training.progress import track
 from training.train.batches import Speech
 from training.train.features import FULL_FRAMES, HOP_SAMPLES, log_mel
 from training.train.trainee import Trainee, encode
@@ -36,7 +37,8 @@ def transcribe(
     device = next(trainee.parameters()).device
     tokens = speech.vocabulary.tokens()
     texts: dict[str, str] = {}
-    for batch in _batches(clips, batch_size):
+    batches = list(_batches(clips, batch_size))
+    for batch in track(batches, len(batches), "transcribing dev clips, in batches"):
         rows = _greedy(trainee, _features(speech, batch, full).to(device), _prompt(speech))
         for clip, ids in zip(batch, rows, strict=True):
             texts[clip.id] = speech.writer.decode([int(tokens[row]) for row in ids])

@@ -14,8 +14,8 @@ import numpy as np
 from transformers import WhisperTokenizer
 
 from services.contract.errors import TokenizerError
-from training.train.config import LabelConfig
-from training.train.segmentation import Segmentation, Segmenter
+from training.train.config import LabelConfig, Segmentation
+from training.train.segmentation import Segmenter
 
 IGNORE_INDEX = -100
 MAX_TOKENS = 448

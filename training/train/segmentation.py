@@ -7,13 +7,13 @@ the `tokenizers` library ignores every seed; ours takes the generator of the sam
 
 import json
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 from transformers import WhisperTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-Segmentation = Literal["full", "dropout", "short"]
+from training.train.config import Segmentation
+
 SHORT_TOKEN_CHARS = 3
 _SPACE = "Ġ"
 _CONTINUATION = {symbol for byte, symbol in bytes_to_unicode().items() if 0x80 <= byte < 0xC0}

@@ -93,6 +93,20 @@ def test_report_survives_the_disk(report: tuple[EvaluationReport, Path]) -> None
     assert read_report(report[1]) == report[0]
 
 
+def test_report_that_was_broken_off_does_not_count_as_made(
+    corpus: PreparedCorpus, tiny_bundle_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.evaluate.run.write_page", stopped)
+    config = CONFIG.model_copy(update={"long_form_minutes": 0.0, "contexts": ("short",)})
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(config, str(tiny_bundle_dir), corpus, tmp_path)
+    with pytest.raises(DataError, match="no evaluation report"):
+        read_report(tmp_path)
+
+
 def test_every_clip_is_in_the_utterances(report: tuple[EvaluationReport, Path]) -> None:
     lines = (report[1] / "utterances-test-full.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in lines] == ["test-000", "test-001", "test-002"]

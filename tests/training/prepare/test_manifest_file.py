@@ -46,12 +46,19 @@ def test_manifest_of_every_kind(tmp_path: Path, kind: str) -> None:
         ("a.jsonl", '{"audio": "a.wav", "sentence": "x"}\n', "has no column text; its columns are"),
         ("a.csv", "path,text\na.wav,x\n", "has no column audio; its columns are path, text"),
         ("a.tsv", "", r"has no column audio; its columns are \(none\)"),
+        ("a.csv", "audio,text,Text\na.wav,x,y\n", "has the column text twice"),
     ],
 )
 def test_manifest_without_a_column(tmp_path: Path, name: str, content: str, message: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(DataError, match=message):
         rows_of(tmp_path / name, tmp_path)
+
+
+def test_repeated_column_that_nobody_reads_is_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("audio,text,note,note,,\na.wav,Hej.,1,2,,\n")
+    (row,) = rows_of(tmp_path / "a.csv", tmp_path)
+    assert row.text == "Hej."
 
 
 def test_manifest_lines_that_cannot_be_used_are_named(tmp_path: Path) -> None:

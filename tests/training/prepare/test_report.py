@@ -17,3 +17,13 @@ def test_sentences_that_training_shares_with_test_are_told() -> None:
     report.note_shared_sentences([*rows, row("train", "EN KATT"), row("train", "en hund!")])
     [note] = report.notes
     assert note.startswith("2 of 3 clips of train say a sentence of dev or test")
+
+
+def test_texts_that_nobody_would_want_to_read_are_told() -> None:
+    report = Report(max_bad_share=0)
+    report.note_odd_texts([row("train", "Hej [på dig] och NATO < EU."), row("train", "NATO")])
+    assert report.notes == []
+    report.note_odd_texts([row("train", "HEJ <noise> DÅ"), row("dev", "JA."), row("train", "Nej.")])
+    tags, capitals = report.notes
+    assert tags.startswith("1 of 3 texts hold a tag such as <noise> (list.csv:2)")
+    assert capitals.startswith("2 of 3 texts are in capitals")

@@ -53,6 +53,14 @@ def test_release_becomes_a_corpus(release: Path, tmp_path: Path) -> None:
             assert clip.text.startswith("Nummer")
 
 
+def test_progress_is_told_to_its_end(
+    release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(release, tmp_path / "out")
+    told = capsys.readouterr().err.splitlines()
+    assert told == ["reading clips: 24 of 24", "preparing clips: 24 of 24"]
+
+
 def test_same_input_gives_the_same_bytes(release: Path, tmp_path: Path) -> None:
     run(release, tmp_path / "one", export=tmp_path / "one.tar.gz")
     (tmp_path / "else").mkdir()
@@ -286,7 +294,8 @@ def test_disk_that_fills_up_stops_the_run_and_the_next_continues(
     command = [sys.executable, "-c", FULL, str(release), str(out), "200000"]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"error: {out} cannot be written: File too large; make room")
+    told = ended.stderr.splitlines()[-1]
+    assert told.startswith(f"error: {out} cannot be written: File too large; make room")
     assert not (out / "manifest.json").exists()
     run(release, out)
     run(release, tmp_path / "fresh")

@@ -1,5 +1,6 @@
 """Parquet and Arrow exports."""
 
+import json
 from pathlib import Path
 
 import pyarrow
@@ -55,6 +56,27 @@ def test_splits_of_tables_come_from_their_names(tmp_path: Path) -> None:
         "other.parquet:0": "",
     }
     assert {row.audio for row in rows if row.split == "test"} == {str(tmp_path / "a.wav")}
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("sv_se/train-0.parquet", "nb_no/test/0.parquet"), ["nb_no, sv_se"]),
+        (("data/train-0.parquet", "data/test-0.parquet", "validation/0.parquet"), []),
+    ],
+)
+def test_configurations_that_are_read_together_are_told(
+    spoken: tuple[Spoken, ...], tmp_path: Path, names: tuple[str, ...], told: list[str]
+) -> None:
+    """Each is a language of its own in many a dataset of the hub."""
+    for number, name in enumerate(names):
+        path = tmp_path / "dataset" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_table(table_of(spoken).slice(number, 1), path)
+    prepare(PrepareConfig(source=tmp_path / "dataset", workers=1), str(tmp_path / "out"))
+    notes = json.loads((tmp_path / "out" / "report.json").read_text())["notes"]
+    found = [note for note in notes if "were read together" in note]
+    assert [note.partition(" were read together")[0] for note in found] == told
 
 
 def test_caches_of_the_datasets_library_are_no_data(tmp_path: Path) -> None:

@@ -166,3 +166,20 @@ def test_clashing_configs_are_refused() -> None:
     assert merge_configs({"a": 1}, {"a": 1, "b": 2}) == {"a": 1, "b": 2}
     with pytest.raises(PublishError, match="disagree on a"):
         merge_configs({"a": 1}, {"a": 2})
+
+
+def test_staging_that_was_broken_off_is_begun_anew(
+    trained: tuple[Path, Path, EvaluationReport], tmp_path: Path
+) -> None:
+    def stopped(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    checkpoint, bundle_dir, report = trained
+    stage_dir = tmp_path / "stage"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("training.publish.stage.merge_configs", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            publish(DRY, bundle_dir, checkpoint, report, stage_dir)
+    publish(DRY, bundle_dir, checkpoint, report, stage_dir)
+    assert verify(stage_dir).id == "kb@1"
+    assert [path.name for path in tmp_path.iterdir()] == ["stage"]

@@ -50,14 +50,16 @@ def test_run_says_where_it_starts_and_ends_and_each_line_once(
     )
     assert not train(model, config, corpus, run_dir, seed=1, max_time_s=0.0)
     assert train(model, config, corpus, run_dir, seed=1)
-    before, again, after = caplog.messages
+    before, again, half, whole, after = caplog.messages
     assert before.startswith("dev WER before training: 1")
     assert again == f"continuing from {run_dir / 'checkpoints' / 'checkpoint-1'}"
+    assert half.startswith("step 4: dev WER 1") and whole.startswith("step 8: dev WER 1")
     assert after.startswith(f"trained: {run_dir / 'final'}, dev WER 1")
-    printed = [line for line in capsys.readouterr().out.splitlines() if "dev_wer" not in line]
-    assert [line.split()[:3] for line in printed] == [
-        ["step", str(step), "loss"] for step in range(1, 9)
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[:5] for line in printed] == [
+        ["step", str(step), "of", "8", "loss"] for step in range(1, 9)
     ]
+    assert all(line.endswith(" left") for line in printed)
 
 
 @pytest.mark.slow
