@@ -48,13 +48,15 @@ def _measured_and_converted(config: TrainingConfig, limit: TimeLimit, *, has_wor
 
     A call that has done nothing yet begins in any case, or a short limit would never get it done.
     """
-    stages = ((_is_evaluated, _evaluate_trained), (_is_converted, convert))
-    for is_done, stage in stages:
+    stages = (
+        ("evaluation", _is_evaluated, _evaluate_trained),
+        ("conversion", _is_converted, convert),
+    )
+    for name, is_done, stage in stages:
         if is_done(config):
             continue
         if has_worked and limit.is_near():
-            left = "evaluation" if stage is _evaluate_trained else "conversion"
-            logger.info("--max-time is near: %s is left for the next run", left)
+            logger.info("--max-time is near: %s is left for the next run", name)
             return False
         stage(config)
         has_worked = True
