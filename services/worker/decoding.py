@@ -17,8 +17,9 @@ from services.contract.encoder_context import FRAMES_PER_SECOND, FULL_CONTEXT_FR
 from services.contract.errors import PromptTooLongError
 from services.contract.schema import TEMPERATURE_LADDER, Lane, TranscriptionOptions
 from services.contract.suspicion import compression_ratio, mean_log_prob
+from services.contract.unread import unread_from
 from services.worker.model import MAX_TOKENS, FloatArray, Model, rows_of
-from services.worker.segments import RawSegment, split_segments, unread_from
+from services.worker.segments import RawSegment, split_segments
 from services.worker.words import add_words
 
 #: Room that the prompt leaves for text. Source: openai/whisper decoding.py, n_ctx // 2 - 1.
@@ -47,7 +48,7 @@ class Decoded:
     n_attempts: int
     is_suspicious: bool
     unread_from: float | None = None
-    """Where the model stopped before the end of the window, although it heard more."""
+    """Where the model stopped before the end of the window, although there is more to read."""
 
 
 @dataclass(frozen=True)
@@ -264,10 +265,11 @@ def _finish(
     if _is_silence(best, task.options):
         return Decoded([], best, task.n_attempts + 1, is_suspicious)
     tokenizer = model.tokenizer(task.language, task.options.task)
-    segments = split_segments(tokenizer, best.tokens, task.n_frames / FRAMES_PER_SECOND)
+    duration = task.n_frames / FRAMES_PER_SECOND
+    segments = split_segments(tokenizer, best.tokens, duration)
     if task.options.word_timestamps:
         add_words(model, tokenizer, segments, rows_of(encoded, [row]), task.n_frames)
-    left = unread_from(best.tokens, tokenizer.timestamp_begin)
+    left = unread_from(best.tokens, tokenizer.timestamp_begin, duration)
     return Decoded(segments, best, task.n_attempts + 1, is_suspicious, left)
 
 

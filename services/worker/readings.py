@@ -18,11 +18,6 @@ _SURE = -0.2
 _LOSS_BY_CUTTING = 0.1
 
 
-#: A rest holds at least so many seconds: in less, most of it padding, there is no word.
-_LEAST_REST_S = 0.5
-#: A look that read less is not worth another one.
-_LEAST_PROGRESS_S = 0.5
-
 Piece = tuple[Window, Decoded]
 
 
@@ -46,7 +41,7 @@ class Readings:
         """Take what was found in the window or in a part of it; return what is to be read next."""
         self._current.append((window, decoded))
         self._n_awaited -= 1
-        following = _rest(window, decoded)
+        following = [] if decoded.unread_from is None else [window.rest(decoded.unread_from)]
         if not (following or self._n_awaited) and self._is_doubtful():
             self._current = self._cut
             following = self.window.parts()
@@ -69,14 +64,6 @@ class Readings:
         if _is_suspicious(self._cut) != _is_suspicious(self._whole):
             return _is_suspicious(self._whole)  # What repeats itself is likely, and wrong.
         return _mean_log_prob(self._cut) + _LOSS_BY_CUTTING >= _mean_log_prob(self._whole)
-
-
-def _rest(window: Window, decoded: Decoded) -> list[Window]:
-    """Return what the model left out at the window's end, if it is worth a look."""
-    begins = decoded.unread_from
-    if begins is None or begins < _LEAST_PROGRESS_S or window.duration - begins < _LEAST_REST_S:
-        return []
-    return [window.rest(begins)]
 
 
 def _is_suspicious(pieces: list[Piece]) -> bool:

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from faster_whisper.tokenizer import Tokenizer
 
 from services.contract.schema import Word
-
-#: Seconds that one timestamp token stands for.
-TIME_PRECISION_S = 0.02
+from services.contract.unread import TIME_PRECISION_S
 
 
 @dataclass
@@ -46,18 +44,6 @@ def split_segments(tokenizer: Tokenizer, tokens: list[int], duration: float) -> 
         reached = max(start, min(end, duration))
         segments.append(RawSegment(round(start, 2), round(reached, 2), span, text))
     return segments
-
-
-def unread_from(tokens: list[int], timestamp_begin: int) -> float | None:
-    """Return the window time from which the model heard more than it wrote; None if it wrote all.
-
-    It was taught to leave out what the end of a window cuts off, and says so by a pair of
-    timestamps at the end where there would be one.
-    Source: openai/whisper transcribe.py, single_timestamp_ending.
-    """
-    if len(tokens) < 2 or min(tokens[-2:]) < timestamp_begin:
-        return None
-    return (tokens[-2] - timestamp_begin) * TIME_PRECISION_S
 
 
 def _spans(tokens: list[int], timestamp_begin: int) -> list[list[int]]:

@@ -85,13 +85,6 @@ def test_what_the_model_left_out_is_read_next() -> None:
     assert read(readings) == [readings.window, rest, last]
 
 
-@pytest.mark.parametrize("unread_from", [0.0, 9.8, 30.0])
-def test_neither_a_breath_nor_what_made_no_progress_is_read_next(unread_from: float) -> None:
-    readings = Readings(long_window())
-    assert readings.add(readings.window, decoded(SURE, unread_from=unread_from)) == []
-    assert readings.are_complete
-
-
 def test_a_doubtful_window_is_cut_once_its_rest_is_there() -> None:
     readings = Readings(long_window(80_000))
     (rest,) = readings.add(readings.window, decoded(UNSURE, unread_from=6.0))

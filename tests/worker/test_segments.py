@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.worker.engine import Engine
-from services.worker.segments import RawSegment, split_segments, unread_from
+from services.worker.segments import RawSegment, split_segments
 
 
 class Words:
@@ -51,24 +51,6 @@ def test_times_beyond_the_window_are_cut() -> None:
 def test_segments_without_words_are_dropped() -> None:
     assert split([at(0), at(2), at(2), 1, at(3)]) == [(2, 3, " w1")]
     assert split([]) == []
-
-
-@pytest.mark.parametrize(
-    ("tokens", "unread"),
-    [
-        ([at(0), 1, at(4), at(4)], 4.0),
-        ([at(0), 1, at(4), at(4.5)], 4.0),
-        ([at(0), 1, at(4)], None),
-        ([at(0), 1, at(4), at(4), 2], None),
-        ([at(4)], None),
-        ([], None),
-    ],
-    ids=["a pair", "with a gap", "an end", "text", "one", "nothing"],
-)
-def test_a_pair_of_timestamps_at_the_end_tells_that_more_was_heard(
-    tokens: list[int], unread: float | None
-) -> None:
-    assert unread_from(tokens, Words.timestamp_begin) == unread
 
 
 @given(st.lists(st.integers(0, 100 + 1500), max_size=60), st.floats(0, 30))

@@ -1,8 +1,9 @@
 """Decodes many short recordings through CTranslate2, as fast as the machine allows.
 
-What is evaluated is what is served: the same weights, features, prompt and context lengths, and a
-suspicious transcript of a clip without padding is decoded again with it. Clips are sorted by
-length, so that a batch holds clips of one length and little is computed on padding.
+What is evaluated is what is served: the same weights, features, prompt and context lengths; a
+suspicious transcript of a clip without padding is decoded again with it, and what the model leaves
+out at the end of a clip is read next. Clips are sorted by length, so that a batch holds clips of
+one length and little is computed on padding.
 """
 
 import time
@@ -28,6 +29,7 @@ from services.contract.suspicion import (
     compression_ratio,
     mean_log_prob,
 )
+from services.contract.unread import unread_from
 from training.evaluate.config import Context, EvaluateConfig
 from training.prepare.shards import SAMPLE_RATE, Clip, PreparedCorpus
 from training.progress import track
@@ -46,6 +48,39 @@ class Decoded:
     """False when the token limit was reached before end-of-text."""
     is_suspicious: bool
     """Whether the service would decode it again."""
+    unread_from: float | None = None
+    """Where the model stopped before the end, in seconds, although there is more to read."""
+
+    def followed_by(self, rest: "Decoded") -> "Decoded":
+        """Return what was said in both."""
+        return Decoded(
+            f"{self.text} {rest.text}".strip(),
+            self.n_tokens + rest.n_tokens,
+            rest.ended,
+            self.is_suspicious or rest.is_suspicious,
+            rest.unread_from,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A clip, or the rest of one."""
+
+    clip: Clip
+    start_s: float = 0.0
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.clip.duration_s - self.start_s
+
+    def samples(self, corpus: PreparedCorpus) -> Samples:
+        """Read it."""
+        return corpus.samples(self.clip)[round(self.start_s * SAMPLE_RATE) :]
+
+    def rest(self, seconds: float) -> "Piece":
+        """Return what comes after so many seconds of it."""
+        return Piece(self.clip, self.start_s + seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +99,16 @@ class DecodedSet:
 
     def with_some_again(self, indices: Sequence[int], again: "DecodedSet") -> "DecodedSet":
         """Return the set with the transcripts at `indices` replaced, and the time of both."""
-        decoded = list(self.decoded)
-        for index, better in zip(indices, again.decoded, strict=True):
-            decoded[index] = better
-        return DecodedSet(tuple(decoded), self.audio_s, self.processing_s + again.processing_s)
+        return self._with(dict(zip(indices, again.decoded, strict=True)), again)
+
+    def with_rests(self, indices: Sequence[int], rests: "DecodedSet") -> "DecodedSet":
+        """Return the set with the transcripts at `indices` continued, and the time of both."""
+        pairs = zip(indices, rests.decoded, strict=True)
+        return self._with({i: self.decoded[i].followed_by(rest) for i, rest in pairs}, rests)
+
+    def _with(self, new: dict[int, Decoded], work: "DecodedSet") -> "DecodedSet":
+        decoded = tuple(new.get(index, old) for index, old in enumerate(self.decoded))
+        return DecodedSet(decoded, self.audio_s, self.processing_s + work.processing_s)
 
 
 class Decoder:
@@ -86,6 +127,7 @@ class Decoder:
         self._tokenizer = tokenizers.Tokenizer.from_file(str(bundle.path / "tokenizer.json"))
         # Everything from this token on is not text: languages, tasks, timestamps.
         self._end_of_text = self._token_id("<|endoftext|>")
+        self._first_timestamp = self._token_id("<|notimestamps|>") + 1
         self._features = FeatureExtractor(feature_size=bundle.n_mels)
         self._prompt = self._make_prompt(bundle)
 
@@ -104,30 +146,49 @@ class Decoder:
             context: full or short.
             description: what is being done, for the progress bar.
         """
-        result = self._decode_once(corpus, clips, context, description)
+        return self._decode_all(corpus, [Piece(clip) for clip in clips], context, description)
+
+    def _decode_all(
+        self, corpus: PreparedCorpus, pieces: Sequence[Piece], context: Context, description: str
+    ) -> DecodedSet:
+        result = self._decode_padded_if_suspicious(corpus, pieces, context, description)
+        unread = {i: each.unread_from for i, each in enumerate(result.decoded) if each.unread_from}
+        if not unread:
+            return result
+        rests = [pieces[index].rest(seconds) for index, seconds in unread.items()]
+        read = self._decode_all(corpus, rests, context, f"{description}, what was left out")
+        return result.with_rests(list(unread), read)
+
+    def _decode_padded_if_suspicious(
+        self, corpus: PreparedCorpus, pieces: Sequence[Piece], context: Context, description: str
+    ) -> DecodedSet:
+        result = self._decode_once(corpus, pieces, context, description)
         if context == "full":
             return result
         again = [index for index, each in enumerate(result.decoded) if each.is_suspicious]
         if not again:
             return result
         padded = self._decode_once(
-            corpus, [clips[index] for index in again], "full", f"{description}, again with padding"
+            corpus,
+            [pieces[index] for index in again],
+            "full",
+            f"{description}, again with padding",
         )
         return result.with_some_again(again, padded)
 
     def _decode_once(
-        self, corpus: PreparedCorpus, clips: Sequence[Clip], context: Context, description: str
+        self, corpus: PreparedCorpus, pieces: Sequence[Piece], context: Context, description: str
     ) -> DecodedSet:
-        durations_s = [clip.duration_s for clip in clips]
+        durations_s = [piece.duration_s for piece in pieces]
         decoded: dict[int, Decoded] = {}
         processing_s = 0.0
         batches = list(self._batches(durations_s, context))
         for indices in track(batches, len(batches), description):
-            recordings = [corpus.samples(clips[index]) for index in indices]
+            recordings = [pieces[index].samples(corpus) for index in indices]
             started = time.perf_counter()
             decoded.update(zip(indices, self._decode_batch(recordings, context), strict=True))
             processing_s += time.perf_counter() - started
-        ordered = tuple(decoded[index] for index in range(len(clips)))
+        ordered = tuple(decoded[index] for index in range(len(pieces)))
         return DecodedSet(ordered, sum(durations_s), processing_s)
 
     def _batches(self, durations_s: Sequence[float], context: Context) -> Iterator[list[int]]:
@@ -148,7 +209,10 @@ class Decoder:
             row[:, : features.shape[1]] = features
         n_tokens = min(self._config.max_new_tokens, text_room(n_frames))
         results = self._generate(batch, n_tokens)
-        return [self._read(r.sequences_ids[0], r.scores[0], n_tokens) for r in results]
+        return [
+            self._read(r.sequences_ids[0], r.scores[0], n_tokens, len(samples) / SAMPLE_RATE)
+            for r, samples in zip(results, recordings, strict=True)
+        ]
 
     def _generate(self, batch: Samples, n_tokens: int) -> list[Any]:
         try:
@@ -185,12 +249,13 @@ class Decoder:
         n_frames = min(FULL_CONTEXT_FRAMES, -(-n_samples // HOP_SAMPLES))
         return context_frames(n_frames, short_context=context == "short")
 
-    def _read(self, tokens: list[int], score: float, limit: int) -> Decoded:
+    def _read(self, tokens: list[int], score: float, limit: int, duration_s: float) -> Decoded:
         words = [token for token in tokens if token < self._end_of_text]
         text = self._tokenizer.decode(words).strip()
         ended = len(tokens) < limit
         is_suspicious = _is_suspicious(text, mean_log_prob(score, len(tokens)), ended)
-        return Decoded(text, len(tokens), ended, is_suspicious)
+        left = unread_from(tokens, self._first_timestamp, duration_s)
+        return Decoded(text, len(tokens), ended, is_suspicious, left)
 
     def _make_prompt(self, bundle: ModelBundle) -> list[int]:
         config = self._config

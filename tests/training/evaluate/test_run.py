@@ -6,7 +6,7 @@ import pytest
 
 from services.contract.errors import ConfigError, DataError, ModelBundleError
 from services.contract.model_bundle import read as read_bundle
-from tests.tiny_model import SENTENCE
+from tests.tiny_model import SENTENCE, tiny_bundle
 from tests.training.small_corpus import write_corpus
 from tests.worker.models import babbling_bundle
 from training.evaluate import decode
@@ -184,6 +184,19 @@ def test_a_suspicious_transcript_without_padding_is_decoded_again_with_it(
     assert full != short, "padding makes no difference here"
     monkeypatch.setattr(decode, "_is_suspicious", lambda *_: True)
     assert texts("doubting") == [full, full]
+
+
+def test_what_the_model_leaves_out_at_the_end_of_a_clip_is_read_next(
+    corpus: PreparedCorpus, tmp_path: Path
+) -> None:
+    """It reads one second at a time, and half a second is worth a look."""
+    bundle = read_bundle(tiny_bundle(tmp_path / "bundle", stops_early=True))
+    clips = corpus.clips("dev")
+    found = decode.Decoder(bundle, CONFIG).decode(corpus, clips, "full", "decoding")
+    n_looks = [max(1, int(clip.duration_s + 0.5)) for clip in clips]
+    assert max(n_looks) > 1
+    assert [each.text for each in found.decoded] == [" ".join([SENTENCE] * n) for n in n_looks]
+    assert found.audio_s == pytest.approx(sum(clip.duration_s for clip in clips))
 
 
 def test_engine_that_fails_while_decoding_is_told_in_one_line(
