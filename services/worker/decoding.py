@@ -265,9 +265,11 @@ def _finish(
         return Decoded([], best, task.n_attempts + 1, is_suspicious)
     tokenizer = model.tokenizer(task.language, task.options.task)
     segments = split_segments(tokenizer, best.tokens, task.n_frames / FRAMES_PER_SECOND)
-    if task.options.word_timestamps:
-        add_words(model, tokenizer, segments, rows_of(encoded, [row]), task.n_frames)
     left = unread_from(best.tokens, tokenizer.timestamp_begin)
+    if task.options.word_timestamps:
+        # Its words are in what was read: what comes after is aligned with words of its own.
+        n_read = task.n_frames if left is None else round(left * FRAMES_PER_SECOND)
+        add_words(model, tokenizer, segments, rows_of(encoded, [row]), min(n_read, task.n_frames))
     return Decoded(segments, best, task.n_attempts + 1, is_suspicious, left)
 
 

@@ -16,12 +16,8 @@ from services.worker.windows import Window
 _SURE = -0.2
 #: By so much cut sentences look less likely than they are: each begins without what came before.
 _LOSS_BY_CUTTING = 0.1
-
-
 #: A rest holds at least so many seconds: in less, most of it padding, there is no word.
 _LEAST_REST_S = 0.5
-#: A look that read less is not worth another one.
-_LEAST_PROGRESS_S = 0.5
 
 Piece = tuple[Window, Decoded]
 
@@ -74,7 +70,7 @@ class Readings:
 def _rest(window: Window, decoded: Decoded) -> list[Window]:
     """Return what the model left out at the window's end, if it is worth a look."""
     begins = decoded.unread_from
-    if begins is None or begins < _LEAST_PROGRESS_S or window.duration - begins < _LEAST_REST_S:
+    if begins is None or window.duration - begins < _LEAST_REST_S:
         return []
     return [window.rest(begins)]
 

@@ -8,6 +8,8 @@ from services.contract.schema import Word
 
 #: Seconds that one timestamp token stands for.
 TIME_PRECISION_S = 0.02
+#: A look that read less of a window is not worth another one.
+_LEAST_PROGRESS_S = 0.5
 
 
 @dataclass
@@ -49,7 +51,9 @@ def split_segments(tokenizer: Tokenizer, tokens: list[int], duration: float) -> 
 
 
 def unread_from(tokens: list[int], timestamp_begin: int) -> float | None:
-    """Return the window time from which the model heard more than it wrote; None if it wrote all.
+    """Return the window time from which the model heard more than it wrote.
+
+    None if it wrote all, or so little that going on from there would not end.
 
     It was taught to leave out what the end of a window cuts off, and says so by a pair of
     timestamps at the end where there would be one.
@@ -57,7 +61,8 @@ def unread_from(tokens: list[int], timestamp_begin: int) -> float | None:
     """
     if len(tokens) < 2 or min(tokens[-2:]) < timestamp_begin:
         return None
-    return (tokens[-2] - timestamp_begin) * TIME_PRECISION_S
+    seconds = (tokens[-2] - timestamp_begin) * TIME_PRECISION_S
+    return seconds if seconds >= _LEAST_PROGRESS_S else None
 
 
 def _spans(tokens: list[int], timestamp_begin: int) -> list[list[int]]:

@@ -85,8 +85,8 @@ def test_what_the_model_left_out_is_read_next() -> None:
     assert read(readings) == [readings.window, rest, last]
 
 
-@pytest.mark.parametrize("unread_from", [0.0, 9.8, 30.0])
-def test_neither_a_breath_nor_what_made_no_progress_is_read_next(unread_from: float) -> None:
+@pytest.mark.parametrize("unread_from", [9.8, 30.0])
+def test_a_breath_is_not_read_next(unread_from: float) -> None:
     readings = Readings(long_window())
     assert readings.add(readings.window, decoded(SURE, unread_from=unread_from)) == []
     assert readings.are_complete

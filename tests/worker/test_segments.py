@@ -60,10 +60,11 @@ def test_segments_without_words_are_dropped() -> None:
         ([at(0), 1, at(4), at(4.5)], 4.0),
         ([at(0), 1, at(4)], None),
         ([at(0), 1, at(4), at(4), 2], None),
+        ([at(0), 1, at(0.4), at(0.4)], None),
         ([at(4)], None),
         ([], None),
     ],
-    ids=["a pair", "with a gap", "an end", "text", "one", "nothing"],
+    ids=["a pair", "with a gap", "an end", "text", "no progress", "one", "nothing"],
 )
 def test_a_pair_of_timestamps_at_the_end_tells_that_more_was_heard(
     tokens: list[int], unread: float | None
