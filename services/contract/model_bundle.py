@@ -20,7 +20,7 @@ from services.contract.errors import ModelBundleError
 from services.contract.window_shape import WindowShape
 
 MANIFEST_FILE = "manifest.json"
-ALL_TASKS = ("transcribe", "translate")
+ALL_TASKS: tuple[str, ...] = ("transcribe", "translate")
 
 # What CTranslate2 and faster-whisper open. Without tokenizer.json faster-whisper would go to the
 # network; without preprocessor_config.json it assumes 80 mel bands, which is right for all but
@@ -30,6 +30,9 @@ _VOCABULARY_FILES = ("vocabulary.json", "vocabulary.txt")
 _OPTIONAL_FILES = ("preprocessor_config.json", "generation_config.json")
 SERVED_FILES = (*_REQUIRED_FILES, *_VOCABULARY_FILES, *_OPTIONAL_FILES)
 _DEFAULT_N_MELS = 80
+#: Tokens of the smallest multilingual Whisper; the English ones have one fewer.
+#: Source: CTranslate2 src/models/whisper.cc, is_multilingual.
+_N_TOKENS_OF_ALL_LANGUAGES = 51_865
 FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
@@ -112,21 +115,15 @@ class ModelBundle:
     """`name@version`; for a directory without manifest its folder name or hub id."""
     n_mels: int
     """Mel bands of the encoder's input: 80, or 128 for large-v3."""
+    languages: tuple[str, ...]
+    """Language codes the model was made for; empty means all of Whisper's."""
+    tasks: tuple[str, ...]
+    """Tasks the model can do."""
 
     @property
     def name(self) -> str:
         """The id without its version."""
         return self.manifest.name if self.manifest else self.id
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """Language codes the model was made for; empty means all of Whisper's."""
-        return self.manifest.languages if self.manifest else ()
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """Tasks the model can do."""
-        return self.manifest.tasks if self.manifest else ALL_TASKS
 
     @property
     def short_context(self) -> bool:
@@ -170,8 +167,23 @@ def read(path: Path, *, plain_id: str | None = None) -> ModelBundle:
     manifest = _read_manifest(path / MANIFEST_FILE)
     _require_files(path, () if manifest is None else manifest.files)
     if manifest is not None:
-        return ModelBundle(path, manifest, f"{manifest.name}@{manifest.version}", manifest.n_mels)
-    return ModelBundle(path, None, plain_id or path.resolve().name, _feature_size(path))
+        return ModelBundle(
+            path,
+            manifest,
+            f"{manifest.name}@{manifest.version}",
+            manifest.n_mels,
+            manifest.languages,
+            manifest.tasks,
+        )
+    is_english = _n_tokens(path) < _N_TOKENS_OF_ALL_LANGUAGES
+    return ModelBundle(
+        path,
+        None,
+        plain_id or path.resolve().name,
+        _feature_size(path),
+        ("en",) if is_english else (),
+        ("transcribe",) if is_english else ALL_TASKS,
+    )
 
 
 def verify(path: Path, *, plain_id: str | None = None) -> ModelBundle:
@@ -262,6 +274,19 @@ def _require_files(path: Path, listed: Iterable[str]) -> None:
             f"{path} is not a CTranslate2 Whisper model: {', '.join(sorted(missing))} missing; "
             + ("copy the bundle again" if listed else checkpoint)
         )
+
+
+def _n_tokens(path: Path) -> int:
+    """Return the size of the vocabulary."""
+    file = next(path / name for name in _VOCABULARY_FILES if (path / name).is_file())
+    try:
+        text = file.read_bytes()
+        tokens = text.splitlines() if file.suffix == ".txt" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise ModelBundleError(f"{file} is not a JSON list of tokens: {error}") from error
+    if not isinstance(tokens, list):
+        raise ModelBundleError(f"{file} is not a JSON list of tokens")
+    return len(tokens)
 
 
 def _feature_size(path: Path) -> int:

@@ -174,6 +174,8 @@ def _manifest_of_plain(bundle: ModelBundle) -> BundleManifest:
         name=name[:100] or "model",
         version=digest[:12],
         base_model=bundle.id,
+        languages=bundle.languages,
+        tasks=bundle.tasks,
         files=files,
         quantization="unknown",
         n_mels=bundle.n_mels,

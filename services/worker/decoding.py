@@ -267,9 +267,11 @@ def _finish(
     tokenizer = model.tokenizer(task.language, task.options.task)
     duration = task.n_frames / FRAMES_PER_SECOND
     segments = split_segments(tokenizer, best.tokens, duration)
-    if task.options.word_timestamps:
-        add_words(model, tokenizer, segments, rows_of(encoded, [row]), task.n_frames)
     left = unread_from(best.tokens, tokenizer.timestamp_begin, duration)
+    if task.options.word_timestamps:
+        # Its words are in what was read: what comes after is aligned with words of its own.
+        n_read = task.n_frames if left is None else round(left * FRAMES_PER_SECOND)
+        add_words(model, tokenizer, segments, rows_of(encoded, [row]), n_read)
     return Decoded(segments, best, task.n_attempts + 1, is_suspicious, left)
 
 

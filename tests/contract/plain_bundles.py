@@ -1,5 +1,6 @@
 """Directories that are bundles as far as the contract can see; nothing in them can be loaded."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from services.contract.model_bundle import (
 )
 
 FILES = ("config.json", "model.bin", "tokenizer.json", "vocabulary.json")
+N_TOKENS, N_TOKENS_OF_ENGLISH = 51_865, 51_864
 
 
-def make_plain(path: Path, content: str = "") -> Path:
+def make_plain(path: Path, content: str = "", *, n_tokens: int = N_TOKENS) -> Path:
     """Write the files of a plain faster-whisper directory."""
     path.mkdir(parents=True)
     for name in FILES:
         (path / name).write_text(f"{{}} {name} {content}")
+    (path / "vocabulary.json").write_text(json.dumps([content, *["token"] * (n_tokens - 1)]))
     return path
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from services.contract.errors import ModelBundleError
 from services.contract.model_bundle import MANIFEST_FILE, read, seal, verify
-from tests.contract.plain_bundles import FILES, make_bundle, make_plain
+from tests.contract.plain_bundles import FILES, N_TOKENS_OF_ENGLISH, make_bundle, make_plain
 
 
 def test_bundle_says_what_its_manifest_says(tmp_path: Path) -> None:
@@ -20,6 +20,26 @@ def test_directory_without_manifest_is_a_model_for_everything(tmp_path: Path) ->
     assert (bundle.id, bundle.manifest, bundle.languages) == ("small", None, ())
     assert bundle.tasks == ("transcribe", "translate")
     assert not bundle.is_demo
+
+
+@pytest.mark.parametrize("has_lines", [False, True], ids=["json", "txt"])
+def test_directory_with_an_english_vocabulary_transcribes_english(
+    tmp_path: Path, has_lines: bool
+) -> None:
+    path = make_plain(tmp_path / "tiny.en", n_tokens=N_TOKENS_OF_ENGLISH)
+    if has_lines:
+        (path / "vocabulary.json").unlink()
+        (path / "vocabulary.txt").write_text("token\n" * N_TOKENS_OF_ENGLISH)
+    bundle = read(path)
+    assert (bundle.languages, bundle.tasks) == (("en",), ("transcribe",))
+
+
+@pytest.mark.parametrize("text", ["[", "{}", '"word"'])
+def test_vocabulary_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    path = make_plain(tmp_path / "small")
+    (path / "vocabulary.json").write_text(text)
+    with pytest.raises(ModelBundleError, match="not a JSON list"):
+        read(path)
 
 
 def test_mel_bands_of_a_plain_directory_come_from_the_preprocessor(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from services.contract.model_registry import (
     rollback,
     served,
 )
-from tests.contract.plain_bundles import make_bundle, make_plain
+from tests.contract.plain_bundles import N_TOKENS_OF_ENGLISH, make_bundle, make_plain
 
 
 def _current_id(models_dir: Path) -> str | None:
@@ -148,6 +148,12 @@ def test_plain_directory_gets_a_manifest_named_by_its_content(
     assert first.name == "My-model-"
     again = deploy(str(make_plain(tmp_path / "copy" / "My model!")), models_dir)
     assert again.id == first.id == verify(first.path).id
+
+
+def test_plain_english_model_says_so_once_deployed(tmp_path: Path, models_dir: Path) -> None:
+    source = make_plain(tmp_path / "tiny.en", n_tokens=N_TOKENS_OF_ENGLISH)
+    bundle = deploy(str(source), models_dir)
+    assert (bundle.languages, bundle.tasks) == (("en",), ("transcribe",))
 
 
 def test_deployed_models_resolve_by_name_and_version(tmp_path: Path, models_dir: Path) -> None:

@@ -3,6 +3,7 @@ import shutil
 import threading
 import wave
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,18 @@ def test_what_a_model_leaves_out_at_the_end_of_a_window_is_read_next(
     assert [(s.start, s.end) for s in transcript.segments] == [(0, 1), (1, 2), (2, 3)]
     assert transcript.quality.n_windows == 1
     assert transcript.quality.speech_s == pytest.approx(3.2)
+
+
+def test_no_word_reaches_into_what_is_read_next(
+    open_engine: Callable[[Path], Engine], spoken: Samples, tmp_path: Path
+) -> None:
+    bundle = tiny_bundle(tmp_path / "bundle", stops_early=True)
+    options = TranscriptionOptions(vad_filter=False, word_timestamps=True)
+    source = to_wav(spoken[: round(3.2 * SAMPLE_RATE)])
+    transcript = Transcriber(open_engine(bundle)).transcribe(source, options)
+    words = [word for segment in transcript.segments for word in segment.words or ()]
+    assert len(words) == 3 * len(SENTENCE.split())
+    assert all(before.end <= word.start for before, word in pairwise(words))
 
 
 @pytest.mark.slow
