@@ -17,7 +17,6 @@ _SURE = -0.2
 #: By so much cut sentences look less likely than they are: each begins without what came before.
 _LOSS_BY_CUTTING = 0.1
 
-
 Piece = tuple[Window, Decoded]
 
 
