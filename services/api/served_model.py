@@ -7,7 +7,7 @@ the workers' heartbeats about which bundle is loaded.
 import logging
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from services.contract import model_bundle, model_registry, model_sources
 from services.contract.errors import ModelBundleError, ModelNotFoundError, QueueUnavailableError
@@ -60,7 +60,7 @@ class ServedModels:
         """Know only the setting; `refresh` looks."""
         self._settings = settings
         self._queue = queue
-        self._known = unknown(settings.model)
+        self._unseen = self._known = unknown(settings.model)
 
     def served(self) -> ServedModel:
         """Return the model as it was at most REFRESH_S ago; never waits for disk or Redis."""
@@ -90,31 +90,34 @@ class ServedModels:
         )
 
     def _look(self) -> ServedModel:
-        bundle = self._bundle()
-        model = unknown(self._settings.model) if bundle is None else described(bundle)
+        model = self._seen() or self._unseen
         try:
             workers = self._queue.workers_alive()
         except QueueUnavailableError:
             return model
         return with_workers(model, workers)
 
-    def _bundle(self) -> ModelBundle | None:
-        """Read the bundle's manifest, if this host has it."""
-        wanted, models_dir = self._settings.model, self._settings.models_dir
+    def _seen(self) -> ServedModel | None:
+        """Describe the bundle, if this host has it."""
         try:
-            deployed = model_registry.current(models_dir)
-            if deployed is not None:
-                return deployed
-            if wanted == model_sources.DEMO:
-                return model_bundle.read(model_sources.demo_directory())
-            for bundle in model_registry.list_deployed(models_dir):
-                if wanted in (bundle.id, bundle.name):
-                    return bundle
-            is_path = model_sources.looks_like_path(wanted)
-            return model_sources.open_local(wanted) if is_path else None
-        except ModelBundleError as error:
-            logger.debug("no manifest to read", extra={"reason": error.message})
+            bundle = self._bundle()
+            return None if bundle is None else described(bundle)
+        except (ModelBundleError, OSError) as error:  # damaged, or just being replaced
+            logger.debug("no model to read", extra={"reason": str(error)})
             return None
+
+    def _bundle(self) -> ModelBundle | None:
+        wanted, models_dir = self._settings.model, self._settings.models_dir
+        deployed = model_registry.current(models_dir)
+        if deployed is not None:
+            return deployed
+        if wanted == model_sources.DEMO:
+            return model_bundle.read(model_sources.demo_directory())
+        for bundle in model_registry.list_deployed(models_dir):
+            if wanted in (bundle.id, bundle.name):
+                return bundle
+        is_path = model_sources.looks_like_path(wanted)
+        return model_sources.open_local(wanted) if is_path else None
 
 
 def described(bundle: ModelBundle) -> ServedModel:
@@ -125,8 +128,16 @@ def described(bundle: ModelBundle) -> ServedModel:
         tasks=bundle.tasks,
         demo=bundle.is_demo,
         short_context=bundle.short_context,
-        created_at=bundle.manifest.made_at if bundle.manifest else utc_now(),
+        created_at=made_at(bundle),
     )
+
+
+def made_at(bundle: ModelBundle) -> datetime:
+    """Return when a bundle was made; one without a manifest when its files were written here."""
+    if bundle.manifest is not None:
+        return bundle.manifest.made_at
+    written_s = max((bundle.path / name).stat().st_mtime for name in bundle.files)
+    return datetime.fromtimestamp(written_s, UTC)
 
 
 def unknown(model: str) -> ServedModel:
