@@ -85,8 +85,7 @@ class KeyRing:
                 from elsewhere.
         """
         if self.is_open:
-            is_local = is_loopback(_without_port(host)) and all(map(is_loopback, came_by))
-            if self._local_only and not is_local:
+            if self._local_only and not all(map(is_loopback, (_without_port(host), *came_by))):
                 raise InvalidRequestError(
                     "This service answers only to localhost; set STT_API_KEYS to use other names "
                     "and machines."
@@ -146,12 +145,13 @@ def authenticated(request: Request, ring: KeyRing) -> str:
     """Return the owner of a request. Raises as `owner` and `refuse_foreign_page` of KeyRing."""
     headers = request.headers
     ring.refuse_foreign_page(request.method, headers)
-    came_by = ",".join(headers.getlist("x-forwarded-for")).split(",")
-    return ring.owner(
-        headers.get("authorization"),
-        headers.get("host", ""),
-        [address.strip() for address in came_by if address.strip()],
+    came_by = (
+        address.strip()
+        for line in headers.getlist("x-forwarded-for")
+        for address in line.split(",")
+        if address.strip()
     )
+    return ring.owner(headers.get("authorization"), headers.get("host", ""), came_by)
 
 
 @lru_cache(maxsize=64)
