@@ -1,4 +1,4 @@
-"""From a batch of log-mels to segments: prompts, one engine call, suspicion, timestamps, words.
+"""From a batch of log-mels to segments: one engine call, suspicion, timestamps, words.
 
 Everything here is decided window by window, so a transcript never depends on its neighbours in
 the batch. Constants and rules are those of openai/whisper and faster-whisper unless a comment
@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.contract.encoder_context import FRAMES_PER_SECOND, FULL_CONTEXT_FRAMES, text_room
-from services.contract.errors import PromptTooLongError
 from services.contract.schema import TEMPERATURE_LADDER, Lane, TranscriptionOptions
 from services.contract.suspicion import compression_ratio, mean_log_prob
 from services.contract.unread import unread_from
 from services.worker.model import MAX_TOKENS, FloatArray, Model, rows_of
-from services.worker.segments import RawSegment, split_segments
-from services.worker.words import add_words
+from services.worker.prompts import writes_times
+from services.worker.segments import RawSegment, split_segments, whole_window
+from services.worker.words import Said, add_words
 
-#: Room that the prompt leaves for text. Source: openai/whisper decoding.py, n_ctx // 2 - 1.
-MAX_PROMPT_TOKENS = MAX_TOKENS // 2 - 1
+#: Where the last word ends, with the padding around speech and what an alignment is off, is seldom
+#: farther from the end of a window that was read to its end.
+_LEAST_REST_S = 0.9
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class BatchKey:
     is_encoded: bool
     detects: bool
     prompt_length: int
+    ends_with: int | None
+    """The prompt's last token: CTranslate2 asks one prompt for all whether times are written."""
     temperature: float
     beam_size: int
     patience: float
@@ -100,6 +103,7 @@ class WindowTask:
             is_encoded=self.encoded is not None,
             detects=self.language is None,
             prompt_length=len(self.prompt),
+            ends_with=self.prompt[-1] if self.prompt else None,
             temperature=self.temperature,
             beam_size=self.options.best_of if sampling else self.options.beam_size,
             patience=1.0 if sampling else self.options.patience,
@@ -126,27 +130,6 @@ def ladder(options: TranscriptionOptions) -> tuple[float, ...]:
     return (options.temperature,) if options.temperature else TEMPERATURE_LADDER
 
 
-def build_prompt(model: Model, language: str, options: TranscriptionOptions) -> list[int]:
-    """Return the tokens that come before a window's text: hotwords, initial prompt, controls.
-
-    Raises:
-        PromptTooLongError: hotwords and initial prompt leave no room for the text.
-    """
-    tokenizer = model.tokenizer(language, options.task)
-    context: list[int] = []
-    for text in (options.hotwords, options.initial_prompt):
-        if text and text.strip():
-            context += tokenizer.encode(" " + text.strip())
-    if len(context) > MAX_PROMPT_TOKENS:
-        raise PromptTooLongError(
-            f"prompt and keywords are {len(context)} tokens, "
-            f"the model takes at most {MAX_PROMPT_TOKENS}; shorten them",
-            param="prompt",
-        )
-    start = [tokenizer.sot_prev, *context] if context else []
-    return [*start, *tokenizer.sot_sequence]
-
-
 def run_batch(model: Model, tasks: list[WindowTask]) -> list[WindowTask]:
     """Decode windows of one key in one engine call and settle their futures.
 
@@ -159,7 +142,7 @@ def run_batch(model: Model, tasks: list[WindowTask]) -> list[WindowTask]:
         _detect(model, tasks, encoded)
         return []
     results = _generate(model, tasks, key, encoded)
-    again = []
+    again, read = [], []
     for row, (task, result) in enumerate(zip(tasks, results, strict=True)):
         attempt = _attempt(model, task, result)
         is_suspicious = _needs_fallback(attempt, task.options)
@@ -175,8 +158,11 @@ def run_batch(model: Model, tasks: list[WindowTask]) -> list[WindowTask]:
             task.encoded = rows_of(encoded, [row])[0]
             again.append(task)
         else:
-            # May fail, and then begins again: the attempt is not on record before it is over.
-            task.future.set_result(_finish(model, task, attempt, encoded, row))
+            read.append((row, task, _decoded(model, task, attempt)))
+    # May fail, and then all begin again: no attempt of theirs is on record before it is over.
+    add_words(model, [_said(*each) for each in read if _needs_words(model, each[1])], encoded)
+    for _, task, decoded in read:
+        task.future.set_result(_with_rest(model, task, decoded))
     return again
 
 
@@ -257,22 +243,43 @@ def _has_next(task: WindowTask) -> bool:
     return len(task.attempts) + 1 < len(ladder(task.options))
 
 
-def _finish(
-    model: Model, task: WindowTask, last: Attempt, encoded: ctranslate2.StorageView, row: int
-) -> Decoded:
+def _decoded(model: Model, task: WindowTask, last: Attempt) -> Decoded:
+    """Return what was found in a window that is not decoded again; words get their times later."""
     is_suspicious = _needs_fallback(last, task.options)
     best = _best([*task.attempts, last], task.options) if is_suspicious else last
+    n_attempts = task.n_attempts + 1
     if _is_silence(best, task.options):
-        return Decoded([], best, task.n_attempts + 1, is_suspicious)
+        return Decoded([], best, n_attempts, is_suspicious)
     tokenizer = model.tokenizer(task.language, task.options.task)
     duration = task.n_frames / FRAMES_PER_SECOND
+    if not writes_times(model, task.options):
+        segments = whole_window(tokenizer, best.tokens, duration)
+        return Decoded(segments, best, n_attempts, is_suspicious)
     segments = split_segments(tokenizer, best.tokens, duration)
     left = unread_from(best.tokens, tokenizer.timestamp_begin, duration)
-    if task.options.word_timestamps:
-        # Its words are in what was read: what comes after is aligned with words of its own.
-        n_read = task.n_frames if left is None else round(left * FRAMES_PER_SECOND)
-        add_words(model, tokenizer, segments, rows_of(encoded, [row]), n_read)
-    return Decoded(segments, best, task.n_attempts + 1, is_suspicious, left)
+    return Decoded(segments, best, n_attempts, is_suspicious, left)
+
+
+def _with_rest(model: Model, task: WindowTask, decoded: Decoded) -> Decoded:
+    """Return it with where reading is to go on, told by the times of its words if need be."""
+    if writes_times(model, task.options) or not task.options.vad_filter:
+        return decoded
+    words = [word for segment in decoded.segments for word in segment.words or ()]
+    duration = task.n_frames / FRAMES_PER_SECOND
+    if not words or duration - words[-1].end < _LEAST_REST_S:
+        return decoded
+    return replace(decoded, unread_from=words[-1].end)
+
+
+def _needs_words(model: Model, task: WindowTask) -> bool:
+    return task.options.word_timestamps or not writes_times(model, task.options)
+
+
+def _said(row: int, task: WindowTask, decoded: Decoded) -> Said:
+    left = decoded.unread_from
+    # Its words are in what was read: what comes after is aligned with words of its own.
+    n_read = task.n_frames if left is None else round(left * FRAMES_PER_SECOND)
+    return Said(row, task.language or "", task.options.task, decoded.segments, n_read)
 
 
 def _best(attempts: list[Attempt], options: TranscriptionOptions) -> Attempt:

@@ -1,6 +1,7 @@
 """A loaded model: CTranslate2's Whisper with its tokenizer and features, and what faster-whisper
 can do with them."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -50,6 +51,14 @@ class Model:
     def is_multilingual(self) -> bool:
         """Whether the vocabulary has language tokens."""
         return bool(self.whisper.is_multilingual)
+
+    @cached_property
+    def can_align(self) -> bool:
+        """Whether it says which attention heads tell when a word is spoken: very old conversions
+        do not.
+        """
+        config = json.loads((self.bundle.path / "config.json").read_text(encoding="utf-8"))
+        return bool(config.get("alignment_heads"))
 
     @cached_property
     def languages(self) -> tuple[str, ...]:

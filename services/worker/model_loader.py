@@ -19,8 +19,9 @@ from services.contract.model_bundle import ModelBundle
 from services.contract.schema import Lane, TranscriptionOptions
 from services.contract.settings import WorkerSettings
 from services.worker.cost_model import CostModel
-from services.worker.decoding import WindowTask, build_prompt, run_batch
+from services.worker.decoding import WindowTask, run_batch
 from services.worker.model import Model
+from services.worker.prompts import build_prompt
 from services.worker.samples import SAMPLE_RATE, Samples
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from services.worker.windows import Window
 #: Mean log probability of a token above which a reading is not doubted. Chosen, as the next one, on
 #: espeak's voices: hardly any joined sentences are above it; a slow single one often is not, but
 #: then cutting makes it less likely still.
-_SURE = -0.2
+_SURE = -0.08
 #: By so much cut sentences look less likely than they are: each begins without what came before.
 _LOSS_BY_CUTTING = 0.1
 

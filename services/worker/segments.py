@@ -1,4 +1,4 @@
-"""Timestamp tokens to segments, in window time."""
+"""What a model wrote to segments, in window time."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,27 @@ from services.contract.unread import TIME_PRECISION_S
 
 @dataclass
 class RawSegment:
-    """A timestamped span of text in window time; words are added later, if asked for."""
+    """A span of text in window time; `add_words` may give it words later."""
 
     start: float
     end: float
     tokens: list[int]
     text: str
     words: tuple[Word, ...] | None = None
+    word_tokens: tuple[tuple[int, ...], ...] = ()
+    """Tokens of each of its words."""
+
+
+def whole_window(tokenizer: Tokenizer, tokens: list[int], duration: float) -> list[RawSegment]:
+    """Return what was written without timestamps as one segment; none if there is no text.
+
+    Args:
+        tokens: without prompt and end token.
+        duration: seconds of sound in the window.
+    """
+    text_tokens = [token for token in tokens if token < tokenizer.eot]
+    text = tokenizer.decode(text_tokens)
+    return [RawSegment(0.0, duration, text_tokens, text)] if text.strip() else []
 
 
 def split_segments(tokenizer: Tokenizer, tokens: list[int], duration: float) -> list[RawSegment]:

@@ -15,9 +15,10 @@ from faster_whisper.vad import VadOptions as FasterWhisperVadOptions
 
 from services.contract.schema import Segment, TranscriptionOptions, WindowResult, Word
 from services.contract.window_shape import WindowShape
-from services.worker.decoding import build_prompt, ladder
+from services.worker.decoding import ladder
 from services.worker.languages import Language, candidate_languages, choose
 from services.worker.model import Model
+from services.worker.prompts import build_prompt
 from services.worker.samples import Samples
 from services.worker.transcript import spaced
 from services.worker.windows import cut_windows

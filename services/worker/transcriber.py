@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from services.contract.schema import Lane, Transcript, TranscriptionOptions, WindowResult
 from services.worker.audio import Source, decode
-from services.worker.decoding import Decoded, WindowTask, build_prompt
+from services.worker.decoding import Decoded, WindowTask
 from services.worker.engine import Engine
 from services.worker.languages import (
     CERTAIN,
@@ -21,6 +21,7 @@ from services.worker.languages import (
     choose,
     known_language,
 )
+from services.worker.prompts import build_prompt
 from services.worker.readings import Readings
 from services.worker.samples import SAMPLE_RATE, Samples
 from services.worker.sequential import transcribe_sequentially
@@ -226,7 +227,10 @@ class _Run:
                 for part in following:
                     self._submit(part, self._prepare(part), language, readings)
         if readings.are_complete:
-            results = [window_result(part, made, language) for part, made in readings.better()]
+            results = [
+                window_result(part, made, language, with_words=self.options.word_timestamps)
+                for part, made in readings.better()
+            ]
             self._finish(joined(results, readings.window))
 
     def _finish(self, result: WindowResult) -> None:

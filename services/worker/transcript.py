@@ -1,9 +1,10 @@
 """Decoded windows to the messages of the contract: window results and the transcript."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from services.contract.schema import (
     Quality,
+    Seconds,
     Segment,
     Transcript,
     TranscriptionOptions,
@@ -12,6 +13,7 @@ from services.contract.schema import (
 )
 from services.worker.decoding import Decoded
 from services.worker.languages import UNDETERMINED, Language
+from services.worker.phrases import phrases
 from services.worker.segments import RawSegment
 from services.worker.windows import Window
 
@@ -19,15 +21,26 @@ from services.worker.windows import Window
 _UNSPACED = frozenset(("zh", "ja", "th", "lo", "my", "yue"))
 
 
-def window_result(window: Window, decoded: Decoded, language: Language) -> WindowResult:
-    """Turn what the engine found into the recording's time."""
+def window_result(
+    window: Window, decoded: Decoded, language: Language, *, with_words: bool
+) -> WindowResult:
+    """Turn what the engine found into the recording's time.
+
+    Args:
+        with_words: whether words were asked for; without, they only say where segments begin.
+    """
+    segments = [
+        segment
+        for raw in decoded.segments
+        for segment in _segments(window, raw, decoded, language.code)
+    ]
+    if not with_words:
+        segments = [segment.model_copy(update={"words": None}) for segment in segments]
     return WindowResult(
         index=window.index,
         start=window.start,
         end=window.end,
-        segments=tuple(
-            _segment(window, segment, decoded, language.code) for segment in decoded.segments
-        ),
+        segments=tuple(segments),
         language=language.code,
         language_probability=language.probability,
         speech_s=window.duration,
@@ -49,17 +62,37 @@ def joined(pieces: Sequence[WindowResult], window: Window) -> WindowResult:
     )
 
 
-def _segment(window: Window, raw: RawSegment, decoded: Decoded, language: str) -> Segment:
-    start, end = window.in_recording(raw.start, raw.end)
-    words = None if raw.words is None else tuple(_word(window, word) for word in raw.words)
-    if words:
-        start, end = words[0].start, max(words[0].start, words[-1].end)
+def _segments(
+    window: Window, raw: RawSegment, decoded: Decoded, language: str
+) -> Iterator[Segment]:
+    """Yield a span of the window as it is, or its words as segments, if their times are known."""
+    words = [_word(window, word) for word in raw.words or ()]
+    if not words:
+        start, end = window.in_recording(raw.start, raw.end)
+        yield _segment(decoded, language, raw.text, raw.tokens, start, end)
+    for first, after in phrases(words):
+        own = tuple(words[first:after])
+        text = "".join(word.word for word in own)
+        tokens = [token for tokens in raw.word_tokens[first:after] for token in tokens]
+        start, end = own[0].start, max(own[0].start, own[-1].end)
+        yield _segment(decoded, language, text, tokens, start, end, own)
+
+
+def _segment(
+    decoded: Decoded,
+    language: str,
+    text: str,
+    tokens: Sequence[int],
+    start: Seconds,
+    end: Seconds,
+    words: tuple[Word, ...] | None = None,
+) -> Segment:
     attempt = decoded.attempt
     return Segment(
         start=start,
         end=end,
-        text=spaced(raw.text, language),
-        tokens=tuple(raw.tokens),
+        text=spaced(text, language),
+        tokens=tuple(tokens),
         temperature=attempt.temperature,
         avg_logprob=attempt.avg_logprob,
         compression_ratio=attempt.compression_ratio,

@@ -1,14 +1,17 @@
 """When each word of a window was spoken, by faster-whisper's alignment."""
 
+from collections.abc import Iterator, Sequence
 from copy import copy
-from itertools import accumulate, pairwise
+from dataclasses import dataclass
+from itertools import accumulate, groupby, pairwise
 from typing import Any
 
 import ctranslate2
 from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import merge_punctuations
 
-from services.contract.schema import Word
-from services.worker.model import FloatArray, Model
+from services.contract.schema import Task, Word
+from services.worker.model import Model, rows_of
 from services.worker.segments import RawSegment
 
 # Punctuation that belongs to the word after it, and before it. Source: openai/whisper timing.py.
@@ -16,53 +19,95 @@ _PREPENDED = "\"'“¿([{-"
 _APPENDED = "\"'.。,，!！?？:：”)]}、"
 
 
-def add_words(
-    model: Model,
-    tokenizer: Tokenizer,
-    segments: list[RawSegment],
-    encoded: FloatArray,
-    n_frames: int,
-) -> None:
+@dataclass(frozen=True)
+class Said:
+    """What was said in a window, to be given its times."""
+
+    row: int
+    """Which of the encoder's outputs is the window's."""
+    language: str
+    task: Task
+    segments: list[RawSegment]
+    n_frames: int
+    """Frames of the window that hold sound."""
+
+
+def add_words(model: Model, windows: Sequence[Said], encoded: ctranslate2.StorageView) -> None:
     """Give each segment its words, and the bounds that follow from them, in window time.
 
     Args:
-        encoded: the window's encoder output, shape (1, context / 2, d_model).
-        n_frames: frames of the window that hold sound.
+        windows: windows of one batch, not always all of it.
+        encoded: the batch's encoder outputs, shape (n, context / 2, d_model).
     """
-    if not segments:
-        return
-    plain: list[dict[str, Any]] = [
-        {"seek": 0, "start": s.start, "end": s.end, "tokens": list(s.tokens)} for s in segments
-    ]
+
+    def manner(window: Said) -> tuple[str, Task]:
+        return window.language, window.task
+
+    spoken = sorted((window for window in windows if window.segments), key=manner)
+    for (language, task), group in groupby(spoken, key=manner):
+        _align(model, model.tokenizer(language, task), list(group), encoded)
+
+
+def _align(
+    model: Model, tokenizer: Tokenizer, windows: list[Said], encoded: ctranslate2.StorageView
+) -> None:
+    """Align windows of one language and task in one call."""
+    plain = [[_plain(segment) for segment in window.segments] for window in windows]
+    outputs = _outputs(encoded, [window.row for window in windows])
+    longest = 2 * outputs.shape[1]
     model.loop.add_word_timestamps(
-        [plain],
-        _ending_words_with(segments, tokenizer),
-        ctranslate2.StorageView.from_array(encoded),
-        min(n_frames, encoded.shape[1] * 2),
+        plain,
+        _ending_words_with([window.segments for window in windows], tokenizer),
+        outputs,
+        [min(window.n_frames, longest) for window in windows],
         _PREPENDED,
         _APPENDED,
         last_speech_timestamp=0.0,
     )
+    for window, aligned in zip(windows, plain, strict=True):
+        _take_over(window.segments, aligned, tokenizer)
+
+
+def _plain(segment: RawSegment) -> dict[str, Any]:
+    return {
+        "seek": 0,
+        "start": segment.start,
+        "end": segment.end,
+        "tokens": list(segment.tokens),
+    }
+
+
+def _outputs(encoded: ctranslate2.StorageView, rows: list[int]) -> ctranslate2.StorageView:
+    """Return some of the encoder's outputs; all of them stay where they are."""
+    if rows == list(range(encoded.shape[0])):
+        return encoded
+    return ctranslate2.StorageView.from_array(rows_of(encoded, rows))
+
+
+def _take_over(
+    segments: list[RawSegment], aligned: list[dict[str, Any]], tokenizer: Tokenizer
+) -> None:
     reached = 0.0
-    for segment, aligned in zip(segments, plain, strict=True):
-        segment.words = tuple(_word(word) for word in aligned["words"])
-        segment.start = max(reached, float(aligned["start"]))
-        segment.end = reached = max(segment.start, float(aligned["end"]))
+    for segment, found in zip(segments, aligned, strict=True):
+        segment.words = tuple(_word(word) for word in found["words"])
+        segment.word_tokens = tuple(_tokens_by_word(tokenizer, segment.tokens))
+        segment.start = max(reached, float(found["start"]))
+        segment.end = reached = max(segment.start, float(found["end"]))
 
 
-def _ending_words_with(segments: list[RawSegment], tokenizer: Tokenizer) -> Tokenizer:
+def _ending_words_with(windows: list[list[RawSegment]], tokenizer: Tokenizer) -> Tokenizer:
     """Return a tokenizer to which the end of a segment is the end of a word.
 
     What begins without a space continues a word to faster-whisper: the first one of a segment would
     belong to the last one of the segment before, in a model tuned on labels without that space.
+    It is asked once for each window, in order.
     """
-    lengths = [sum(token < tokenizer.eot for token in segment.tokens) for segment in segments]
-    borders = list(accumulate(lengths, initial=0))
+    borders = iter([_borders(segments, tokenizer) for segments in windows])
 
     def split(tokens: list[int]) -> tuple[list[str], list[list[int]]]:
         words: list[str] = []
         word_tokens: list[list[int]] = []
-        for start, end in pairwise([*borders, len(tokens)]):
+        for start, end in pairwise([*next(borders), len(tokens)]):
             found = tokenizer.split_to_word_tokens(tokens[start:end])
             words += found[0]
             word_tokens += found[1]
@@ -71,6 +116,21 @@ def _ending_words_with(segments: list[RawSegment], tokenizer: Tokenizer) -> Toke
     own = copy(tokenizer)
     own.split_to_word_tokens = split
     return own
+
+
+def _borders(segments: list[RawSegment], tokenizer: Tokenizer) -> list[int]:
+    """Return where segments begin and end among the window's text tokens."""
+    lengths = [sum(token < tokenizer.eot for token in segment.tokens) for segment in segments]
+    return list(accumulate(lengths, initial=0))
+
+
+def _tokens_by_word(tokenizer: Tokenizer, tokens: list[int]) -> Iterator[tuple[int, ...]]:
+    """Yield the tokens of each word, punctuation with the word that it belongs to."""
+    text = [token for token in tokens if token < tokenizer.eot]
+    pairs = zip(*tokenizer.split_to_word_tokens(text), strict=True)
+    words = [{"word": word, "tokens": own} for word, own in pairs]
+    merge_punctuations(words, _PREPENDED, _APPENDED)
+    return (tuple(word["tokens"]) for word in words if word["word"])
 
 
 def _word(found: dict[str, Any]) -> Word:

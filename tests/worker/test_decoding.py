@@ -4,43 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.contract.errors import PromptTooLongError
 from services.contract.schema import TEMPERATURE_LADDER, Lane, TranscriptionOptions
-from services.worker.decoding import (
-    MAX_PROMPT_TOKENS,
-    WindowTask,
-    build_prompt,
-    ladder,
-    run_batch,
-)
+from services.worker.decoding import WindowTask, ladder, run_batch
 from services.worker.engine import Engine
-
-
-def test_a_plain_prompt_is_start_language_task(engine: Engine) -> None:
-    tokenizer = engine.model.tokenizer("sv", "transcribe")
-    prompt = build_prompt(engine.model, "sv", TranscriptionOptions())
-    assert prompt == [tokenizer.sot, tokenizer.language, tokenizer.transcribe]
-
-
-def test_prompt_and_hotwords_come_before_every_window(engine: Engine) -> None:
-    tokenizer = engine.model.tokenizer("sv", "transcribe")
-    options = TranscriptionOptions(initial_prompt="Möte i Umeå.", hotwords="Björkö, Åsa")
-    prompt = build_prompt(engine.model, "sv", options)
-    assert prompt[0] == tokenizer.sot_prev
-    before = tokenizer.decode(prompt[1 : prompt.index(tokenizer.sot)])
-    assert before == " Björkö, Åsa Möte i Umeå."
-
-
-def test_translation_asks_for_translation(engine: Engine) -> None:
-    tokenizer = engine.model.tokenizer("sv", "translate")
-    prompt = build_prompt(engine.model, "sv", TranscriptionOptions(task="translate"))
-    assert prompt[-1] == tokenizer.translate
-
-
-def test_a_prompt_over_the_budget_is_refused(engine: Engine) -> None:
-    options = TranscriptionOptions(initial_prompt="hej " * 300)
-    with pytest.raises(PromptTooLongError, match=str(MAX_PROMPT_TOKENS)):
-        build_prompt(engine.model, "sv", options)
+from services.worker.prompts import build_prompt
 
 
 def test_the_ladder_is_climbed_unless_a_temperature_is_fixed() -> None:

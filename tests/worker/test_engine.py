@@ -15,9 +15,10 @@ from services.contract.schema import Lane, TranscriptionOptions
 from services.contract.settings import WorkerSettings
 from services.worker import engine as engine_module
 from services.worker.cost_model import CostModel
-from services.worker.decoding import Decoded, WindowTask, build_prompt
+from services.worker.decoding import Decoded, WindowTask
 from services.worker.engine import Engine, EngineLimits
 from services.worker.model_loader import load
+from services.worker.prompts import build_prompt
 from services.worker.samples import SAMPLE_RATE
 
 Samples = NDArray[np.float32]

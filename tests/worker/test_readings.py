@@ -8,7 +8,7 @@ from services.worker.readings import Readings
 from services.worker.vad import SpeechChunk
 from services.worker.windows import Window
 
-SURE, UNSURE = -0.1, -0.5
+SURE, UNSURE = -0.05, -0.5
 N_TOKENS = 9
 
 

@@ -106,10 +106,10 @@ def test_a_long_recording_streams_its_windows_in_recording_time(
 def test_what_a_model_leaves_out_at_the_end_of_a_window_is_read_next(
     open_engine: Callable[[Path], Engine], spoken: Samples, tmp_path: Path
 ) -> None:
-    """Stock models do so at the end of full windows: seconds of speech would be lost."""
+    """Models that write times do so at the end of full windows: seconds of speech would be lost."""
     bundle = tiny_bundle(tmp_path / "bundle", stops_early=True)
-    edit_manifest(bundle, short_context=True)
-    options = TranscriptionOptions(vad_filter=False)
+    edit_manifest(bundle, short_context=True, tasks=["transcribe", "translate"])
+    options = TranscriptionOptions(vad_filter=False, task="translate")
     source = to_wav(spoken[: round(3.2 * SAMPLE_RATE)])
     transcript = Transcriber(open_engine(bundle)).transcribe(source, options)
     assert transcript.text == " ".join([SENTENCE] * 3)
@@ -122,7 +122,8 @@ def test_no_word_reaches_into_what_is_read_next(
     open_engine: Callable[[Path], Engine], spoken: Samples, tmp_path: Path
 ) -> None:
     bundle = tiny_bundle(tmp_path / "bundle", stops_early=True)
-    options = TranscriptionOptions(vad_filter=False, word_timestamps=True)
+    edit_manifest(bundle, tasks=["transcribe", "translate"])
+    options = TranscriptionOptions(vad_filter=False, task="translate", word_timestamps=True)
     source = to_wav(spoken[: round(3.2 * SAMPLE_RATE)])
     transcript = Transcriber(open_engine(bundle)).transcribe(source, options)
     words = [word for segment in transcript.segments for word in segment.words or ()]

@@ -1,4 +1,4 @@
-"""Words keep to their segments."""
+"""Words keep to their segments, and windows to themselves."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from services.worker.engine import Engine
-from services.worker.model import rows_of
-from services.worker.segments import RawSegment
-from services.worker.words import add_words
+from services.worker.segments import RawSegment, whole_window
+from services.worker.words import Said, add_words
 
 
 @pytest.mark.parametrize("texts", [(" Hej du.", " Vem där?"), ("Hej du.", "Vem där?", "ingen")])
@@ -25,8 +24,44 @@ def test_a_word_ends_with_its_segment(
         for i, text in enumerate(texts)
     ]
     sound = np.random.default_rng(1).normal(0, 0.1, 48_000).astype(np.float32)
-    encoded = rows_of(model.encode(model.log_mel(sound)[np.newaxis]), [0])
-    add_words(model, tokenizer, segments, encoded, 300)
+    encoded = model.encode(model.log_mel(sound)[np.newaxis])
+    add_words(model, [Said(0, "sv", "transcribe", segments, 300)], encoded)
     for segment in segments:
         assert segment.words is not None
         assert "".join(word.word for word in segment.words) == segment.text
+        tokens = [token for word in segment.word_tokens for token in word]
+        assert tokens == [token for token in segment.tokens if token < tokenizer.eot]
+        assert len(segment.word_tokens) == len(segment.words)
+
+
+def test_words_do_not_depend_on_the_neighbours_in_the_batch(
+    open_engine: Callable[[Path], Engine], short_bundle_dir: Path
+) -> None:
+    """Windows of two languages, one of them without text, of different lengths."""
+    model = open_engine(short_bundle_dir).model
+    sound = np.random.default_rng(2).normal(0, 0.1, (4, 48_000)).astype(np.float32)
+    encoded = model.encode(np.stack([model.log_mel(samples) for samples in sound]))
+    texts = [(" Hej du, vem där?", "sv"), ("", "sv"), (" Good morning.", "en"), (" Ja.", "sv")]
+
+    def said() -> list[Said]:
+        tokenizer = model.tokenizer("sv", "transcribe")
+        return [
+            Said(
+                row,
+                language,
+                "transcribe",
+                whole_window(tokenizer, tokenizer.encode(text), 3.0),
+                300 - 50 * row,
+            )
+            for row, (text, language) in enumerate(texts)
+        ]
+
+    together, alone = said(), said()
+    add_words(model, together, encoded)
+    for window in alone:
+        add_words(model, [window], encoded)
+    for one, other in zip(together, alone, strict=True):
+        assert [s.words is not None for s in one.segments] == [True] * len(one.segments)
+        for segment, same in zip(one.segments, other.segments, strict=True):
+            times = [(word.word, word.start, word.end) for word in segment.words or ()]
+            assert times == [(word.word, word.start, word.end) for word in same.words or ()]
