@@ -59,6 +59,7 @@ def scripted_checkpoint(
     size: dict[str, int],
     sentence: str,
     *,
+    end_s: float = SENTENCE_END_S,
     stops_early: bool = False,
     seed: int = 0,
 ) -> Path:
@@ -67,12 +68,14 @@ def scripted_checkpoint(
     Args:
         path: folder to write.
         size: arguments of WhisperConfig.
-        sentence: what it says.
+        sentence: what it says; may hold timestamps, as <|2.80|>.
+        end_s: the time that it writes after the sentence.
         stops_early: whether it says after the sentence that it heard more.
         seed: of the random weights.
     """
     tokenizer = load_tokenizer(str(demo_directory()))
-    model = _model(tokenizer, size, _script(tokenizer, sentence, stops_early=stops_early), seed)
+    script = _script(tokenizer, sentence, end_s, stops_early=stops_early)
+    model = _model(tokenizer, size, script, seed)
     model.save_pretrained(path)
     save_tokenizer(tokenizer, path)
     WhisperFeatureExtractor(feature_size=80).save_pretrained(path)
@@ -106,16 +109,16 @@ def _model(
 
 
 def _script(
-    tokenizer: WhisperTokenizer, sentence: str, *, stops_early: bool
+    tokenizer: WhisperTokenizer, sentence: str, end_s: float, *, stops_early: bool
 ) -> list[tuple[int, int]]:
     """List (token, next token) for everything the model ever says."""
     ids = tokenizer.convert_tokens_to_ids
     words = tokenizer.encode(" " + sentence, add_special_tokens=False)
-    start, end = ids("<|0.00|>"), ids(f"<|{SENTENCE_END_S:.2f}|>")
+    start, end = ids("<|0.00|>"), ids(f"<|{end_s:.2f}|>")
     pairs = [(ids("<|startoftranscript|>"), ids("<|sv|>"))]
     pairs += [(ids(task), start) for task in ("<|transcribe|>", "<|translate|>")]
     pairs += [(begin, words[0]) for begin in (start, ids("<|notimestamps|>"))]
-    more = [ids(f"<|{SENTENCE_END_S + 0.02:.2f}|>")] if stops_early else []
+    more = [ids(f"<|{end_s + 0.02:.2f}|>")] if stops_early else []
     spoken = [*words, end, *more, tokenizer.eos_token_id]
     return pairs + list(pairwise(spoken))
 

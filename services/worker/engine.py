@@ -1,8 +1,8 @@
 """The one place where a model runs: windows of all jobs, in batches, under a time budget.
 
-Each of the engine's threads takes the next batch from the shared queue and runs it. A GPU has one
-thread. A CPU has one per group of cores: small batches on few cores each waste less than one large
-batch on all of them, and a short recording does not wait for the long one's whole batch.
+Each of the engine's threads takes the next batch from the shared queue and runs it. A GPU has two.
+A CPU has one per group of cores: small batches on few cores each waste less than one large batch on
+all of them, and a short recording does not wait for the long one's whole batch.
 """
 
 import logging

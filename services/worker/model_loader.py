@@ -33,6 +33,10 @@ _COMPUTE_TYPES = {
     "cuda": ("float16", "bfloat16", "float32"),
 }
 
+#: Batches that a GPU has under way at once: while one waits for the processor, which says what the
+#: GPU is to do next, the other one computes (docs/operations.md has the figures).
+_GPU_BATCHES = 2
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -91,7 +95,8 @@ def _plans(settings: WorkerSettings) -> list[Plan]:
         cublas.load_cublas()
     plans = []
     for device in devices:
-        n_parallel, n_threads = _cpu_shape(settings.cpu_threads) if device == "cpu" else (1, 0)
+        on_cpu = device == "cpu"
+        n_parallel, n_threads = _cpu_shape(settings.cpu_threads) if on_cpu else (_GPU_BATCHES, 0)
         chosen = settings.compute_type
         for compute_type in _COMPUTE_TYPES[device] if chosen == "auto" else (chosen,):
             plans.append(Plan(device, int(index or 0), compute_type, n_parallel, n_threads))
