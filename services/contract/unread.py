@@ -15,7 +15,7 @@ TIME_PRECISION_S = 0.02
 #: In a shorter rest, most of it the padding around speech, there is no word.
 _LEAST_REST_S = 0.5
 #: After a look that read less another one will not read more.
-_LEAST_READ_S = 0.5
+LEAST_READ_S = 0.5
 
 
 def unread_from(tokens: Sequence[int], timestamp_begin: int, duration: Seconds) -> Seconds | None:
@@ -29,5 +29,5 @@ def unread_from(tokens: Sequence[int], timestamp_begin: int, duration: Seconds) 
     if len(tokens) < 2 or min(tokens[-2:]) < timestamp_begin:
         return None
     read_s = (tokens[-2] - timestamp_begin) * TIME_PRECISION_S
-    is_worth_it = read_s >= _LEAST_READ_S and duration - read_s >= _LEAST_REST_S
+    is_worth_it = read_s >= LEAST_READ_S and duration - read_s >= _LEAST_REST_S
     return read_s if is_worth_it else None

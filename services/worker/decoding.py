@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from services.contract.encoder_context import FRAMES_PER_SECOND, FULL_CONTEXT_FRAMES, text_room
 from services.contract.schema import TEMPERATURE_LADDER, Lane, TranscriptionOptions
 from services.contract.suspicion import compression_ratio, mean_log_prob
-from services.contract.unread import unread_from
+from services.contract.unread import LEAST_READ_S, unread_from
 from services.worker.model import MAX_TOKENS, FloatArray, Model, rows_of
 from services.worker.prompts import writes_times
 from services.worker.segments import RawSegment, split_segments, whole_window
@@ -265,10 +265,10 @@ def _with_rest(model: Model, task: WindowTask, decoded: Decoded) -> Decoded:
     if writes_times(model, task.options) or not task.options.vad_filter:
         return decoded
     words = [word for segment in decoded.segments for word in segment.words or ()]
-    duration = task.n_frames / FRAMES_PER_SECOND
-    if not words or duration - words[-1].end < _LEAST_REST_S:
+    read_s = words[-1].end if words else 0.0
+    if read_s < LEAST_READ_S or task.n_frames / FRAMES_PER_SECOND - read_s < _LEAST_REST_S:
         return decoded
-    return replace(decoded, unread_from=words[-1].end)
+    return replace(decoded, unread_from=read_s)
 
 
 def _needs_words(model: Model, task: WindowTask) -> bool:

@@ -37,13 +37,17 @@ class WindowQueue:
         else:
             tasks.append(task)
 
+    def head(self) -> WindowTask | None:
+        """Return the window whose turn it is."""
+        return next(self._waiting(), None)
+
     def take(self, fits: Callable[[BatchKey, int], bool]) -> list[WindowTask]:
         """Remove and return the next batch: windows of one key, at most one round per job first.
 
         Args:
             fits: whether a batch of that key may have that many windows; one always may.
         """
-        head = next(self._waiting(), None)
+        head = self.head()
         if head is None:
             return []
         key, chosen = head.key, [head]

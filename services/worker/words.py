@@ -17,6 +17,8 @@ from services.worker.segments import RawSegment
 # Punctuation that belongs to the word after it, and before it. Source: openai/whisper timing.py.
 _PREPENDED = "\"'“¿([{-"
 _APPENDED = "\"'.。,，!！?？:：”)]}、"
+#: Seconds per word: nobody speaks so fast, so it was no alignment.
+_LEAST_WORD_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,35 @@ def _outputs(encoded: ctranslate2.StorageView, rows: list[int]) -> ctranslate2.S
 def _take_over(
     segments: list[RawSegment], aligned: list[dict[str, Any]], tokenizer: Tokenizer
 ) -> None:
+    words = [[_word(word) for word in found["words"]] for found in aligned]
+    if not _are_timed(words):
+        for segment, own in zip(segments, words, strict=True):
+            segment.words = tuple(_shared_out(segment, own))
+            segment.word_tokens = tuple(_tokens_by_word(tokenizer, segment.tokens))
+        return
     reached = 0.0
-    for segment, found in zip(segments, aligned, strict=True):
-        segment.words = tuple(_word(word) for word in found["words"])
+    for segment, found, own in zip(segments, aligned, words, strict=True):
+        segment.words = tuple(own)
         segment.word_tokens = tuple(_tokens_by_word(tokenizer, segment.tokens))
         segment.start = max(reached, float(found["start"]))
         segment.end = reached = max(segment.start, float(found["end"]))
+
+
+def _are_timed(words: list[list[Word]]) -> bool:
+    """Whether the alignment told anything: in float16 a model whose heads are very sure of where
+    they look has frames at which nothing looks, divides by nothing there, and sees no time pass.
+    """
+    found = [word for own in words for word in own]
+    return not found or found[-1].end - found[0].start >= len(found) * _LEAST_WORD_S
+
+
+def _shared_out(segment: RawSegment, words: list[Word]) -> Iterator[Word]:
+    """Give each word a share of its segment's time, by its length."""
+    n_chars = [len(word.word) for word in words]
+    per_char = (segment.end - segment.start) / max(1, sum(n_chars))
+    ends = [segment.start + per_char * position for position in accumulate(n_chars, initial=0)]
+    for word, (start, end) in zip(words, pairwise(ends), strict=True):
+        yield word.model_copy(update={"start": start, "end": end})
 
 
 def _ending_words_with(windows: list[list[RawSegment]], tokenizer: Tokenizer) -> Tokenizer:

@@ -36,3 +36,15 @@ def test_one_slow_moment_does_not_end_batching() -> None:
         costs.observe(600, 1, seconds(600, 1))
         costs.observe(600, 4, seconds(600, 4))
     assert costs.predict(600, 4) < 1.5 * usual
+
+
+def test_what_hardly_adds_to_a_batch_saves_nearly_all_of_itself() -> None:
+    costs = CostModel()
+    for _ in range(20):
+        costs.observe(600, 1, 1.0)
+        costs.observe(600, 4, 1.06)
+    assert costs.saved_by_joining(600) > 0.95
+    for _ in range(20):
+        costs.observe(600, 1, 1.0)
+        costs.observe(600, 4, 4.0)
+    assert costs.saved_by_joining(600) < 0.2

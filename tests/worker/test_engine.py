@@ -76,6 +76,32 @@ def test_a_transcript_does_not_depend_on_its_neighbours(
         assert one.attempt.avg_logprob == pytest.approx(other.attempt.avg_logprob, abs=1e-4)
 
 
+@pytest.mark.parametrize(("batch_of_four_s", "expected"), [(10.0, 1), (40.0, 2)])
+def test_a_window_that_is_being_prepared_is_waited_for_if_it_saves_much(
+    batch_of_four_s: float,
+    expected: int,
+    settings: WorkerSettings,
+    short_bundle_dir: Path,
+    spoken: Samples,
+) -> None:
+    model, _ = load(model_bundle.read(short_bundle_dir), settings)
+    costs = CostModel()
+    for _ in range(40):
+        costs.observe(3000, 1, 10.0)
+        costs.observe(3000, 4, batch_of_four_s)
+    engine = Engine(model, EngineLimits(max_windows=2, budget_s=60), costs)
+    engine.model.short_context = False
+    first, second = (task(engine, spoken[: 2 * SAMPLE_RATE], job=str(n)) for n in range(2))
+    with engine.preparing():
+        engine.submit(first)
+        time.sleep(0.2)  # what it takes to prepare the other one
+        engine.submit(second)
+    for each in (first, second):
+        each.future.result(60)
+    assert engine.statistics.n_batches == expected
+    engine.close()
+
+
 def test_windows_of_different_options_run_apart_and_each_gets_its_own(
     babbling_engine: Engine, spoken: Samples
 ) -> None:

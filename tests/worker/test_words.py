@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,3 +66,24 @@ def test_words_do_not_depend_on_the_neighbours_in_the_batch(
         for segment, same in zip(one.segments, other.segments, strict=True):
             times = [(word.word, word.start, word.end) for word in segment.words or ()]
             assert times == [(word.word, word.start, word.end) for word in same.words or ()]
+
+
+def test_words_share_the_time_where_an_alignment_tells_nothing(
+    open_engine: Callable[[Path], Engine], short_bundle_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As float16 has done to a model whose heads are very sure of where they look."""
+    model = open_engine(short_bundle_dir).model
+    real = model.loop.find_alignment
+
+    def timeless(*arguments: Any) -> Any:
+        return [[{**word, "start": 0.0, "end": 0.0} for word in row] for row in real(*arguments)]
+
+    monkeypatch.setattr(model.loop, "find_alignment", timeless)
+    tokenizer = model.tokenizer("sv", "transcribe")
+    segments = whole_window(tokenizer, tokenizer.encode(" Hej hej du."), 3.0)
+    sound = np.random.default_rng(1).normal(0, 0.1, 48_000).astype(np.float32)
+    encoded = model.encode(model.log_mel(sound)[np.newaxis])
+    add_words(model, [Said(0, "sv", "transcribe", segments, 300)], encoded)
+    words = segments[0].words or ()
+    assert [word.word for word in words] == [" Hej", " hej", " du."]
+    assert [(word.start, word.end) for word in words] == [(0, 1), (1, 2), (2, 3)]
