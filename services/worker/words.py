@@ -104,8 +104,8 @@ def _take_over(
 
 
 def _are_timed(words: list[list[Word]]) -> bool:
-    """Whether the alignment told anything: in float16 a model whose heads are very sure of where
-    they look has frames at which nothing looks, divides by nothing there, and sees no time pass.
+    """Whether the alignment told anything. In float16 on a GPU one model's words were all at 0 s:
+    probably there are frames at which its heads, very sure of where they look, do not look at all.
     """
     found = [word for own in words for word in own]
     return not found or found[-1].end - found[0].start >= len(found) * _LEAST_WORD_S

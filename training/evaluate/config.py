@@ -28,8 +28,8 @@ class EvaluateConfig(WindowShape):
     """Language to decode another model in."""
     task: Literal["transcribe", "translate"] = "transcribe"
     """Task of another model."""
-    timestamps: bool = True
-    """Decode with timestamp tokens, as the service does."""
+    timestamps: bool | None = None
+    """Decode with timestamp tokens; by default as the service does: translations only."""
     beam_size: int = Field(default=5, ge=1)
     """1 is greedy."""
     batch_size: int = Field(default=16, ge=1)

@@ -1,8 +1,8 @@
 """Decodes many short recordings through CTranslate2, as fast as the machine allows.
 
 What is evaluated is what is served: the same weights, features, prompt and context lengths; a
-suspicious transcript of a clip without padding is decoded again with it, and what the model leaves
-out at the end of a clip is read next. Clips are sorted by length, so that a batch holds clips of
+suspicious transcript of a clip without padding is decoded again with it, and what a model that
+writes times leaves out at the end of a clip is read next. Clips are sorted by length, so that a batch holds clips of
 one length and little is computed on padding.
 """
 
@@ -260,7 +260,9 @@ class Decoder:
     def _make_prompt(self, bundle: ModelBundle) -> list[int]:
         config = self._config
         tokens = ["startoftranscript", config.language, config.task]
-        tokens += [] if config.timestamps else ["notimestamps"]
+        translates = config.task == "translate"
+        writes_times = translates if config.timestamps is None else config.timestamps
+        tokens += [] if writes_times else ["notimestamps"]
         if bundle.languages and config.language not in bundle.languages:
             raise ConfigError(
                 f"evaluate.language: {bundle.id} was made for {', '.join(bundle.languages)}, "

@@ -186,13 +186,30 @@ def test_a_suspicious_transcript_without_padding_is_decoded_again_with_it(
     assert texts("doubting") == [full, full]
 
 
+@pytest.mark.parametrize(
+    ("asked", "ends_with"),
+    [
+        ({}, "<|notimestamps|>"),
+        ({"task": "translate"}, "<|translate|>"),
+        ({"timestamps": True}, "<|transcribe|>"),
+        ({"task": "translate", "timestamps": False}, "<|notimestamps|>"),
+    ],
+)
+def test_times_are_written_as_the_service_has_them_written(
+    asked: dict[str, object], ends_with: str, tiny_bundle_dir: Path
+) -> None:
+    decoder = decode.Decoder(read_bundle(tiny_bundle_dir), CONFIG.model_copy(update=asked))
+    assert decoder._prompt[-1] == decoder._token_id(ends_with)
+
+
 def test_what_the_model_leaves_out_at_the_end_of_a_clip_is_read_next(
     corpus: PreparedCorpus, tmp_path: Path
 ) -> None:
     """It reads one second at a time, and half a second is worth a look."""
     bundle = read_bundle(tiny_bundle(tmp_path / "bundle", stops_early=True))
     clips = corpus.clips("dev")
-    found = decode.Decoder(bundle, CONFIG).decode(corpus, clips, "full", "decoding")
+    config = CONFIG.model_copy(update={"timestamps": True})
+    found = decode.Decoder(bundle, config).decode(corpus, clips, "full", "decoding")
     n_looks = [max(1, int(clip.duration_s + 0.5)) for clip in clips]
     assert max(n_looks) > 1
     assert [each.text for each in found.decoded] == [" ".join([SENTENCE] * n) for n in n_looks]
