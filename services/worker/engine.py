@@ -8,6 +8,7 @@ all of them, and a short recording does not wait for the long one's whole batch.
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ class Engine:
         self._costs = costs
         self._queue = WindowQueue()
         self._changed = threading.Condition()
-        self._n_preparing = 0
+        self._n_preparing = Counter[Lane]()
         self._n_alone = 0
         self._closed = False
         self._running: dict[int, _Running] = {}
@@ -104,17 +105,16 @@ class Engine:
             self._changed.notify()
 
     @contextmanager
-    def preparing(self) -> Iterator[None]:
+    def preparing(self, lane: Lane) -> Iterator[None]:
         """Tell that the caller is about to submit: a batch may wait a moment to be fuller."""
         with self._changed:
-            self._n_preparing += 1
+            self._n_preparing[lane] += 1
         try:
             yield
         finally:
             with self._changed:
-                self._n_preparing -= 1
-                if not self._n_preparing:
-                    self._changed.notify_all()
+                self._n_preparing[lane] -= 1
+                self._changed.notify_all()
 
     def hangs(self) -> bool:
         """Whether a batch takes so long that it will never end."""
@@ -169,17 +169,21 @@ class Engine:
 
     def _wait_for_more(self) -> None:
         """Let jobs that are about to submit join the batch; never for long."""
-        until = time.monotonic() + self._worth_waiting_s()
-        while self._n_preparing and len(self._queue) < self._limits.max_windows:
-            left = until - time.monotonic()
+        began = time.monotonic()
+        while (head := self._queue.head()) and len(self._queue) < self._limits.max_windows:
+            left = began + self._worth_waiting_s(head) - time.monotonic()
             if left <= 0 or self._closed:
                 return
             self._changed.wait(left)
 
-    def _worth_waiting_s(self) -> float:
-        head = self._queue.head()
-        saved_s = self._costs.saved_by_joining(head.key.context) if head else 0.0
-        return max(_FILL_WAIT_S, _FILL_WAIT_SHARE * saved_s)
+    def _worth_waiting_s(self, head: WindowTask) -> float:
+        """Return how long a batch may wait to be fuller; people do not wait for bulk work."""
+        n_preparing = self._n_preparing[Lane.INTERACTIVE]
+        if head.lane is Lane.BULK:
+            n_preparing += self._n_preparing[Lane.BULK]
+        if not n_preparing:
+            return 0.0
+        return max(_FILL_WAIT_S, _FILL_WAIT_SHARE * self._costs.saved_by_joining(head.key.context))
 
     def _wait_for_people(self) -> None:
         if self._queue.n_waiting(Lane.BULK):  # Otherwise there is nothing to hold back.

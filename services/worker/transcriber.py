@@ -154,7 +154,7 @@ class _Run:
 
     def _submit_next(self, windows: Iterator[Window]) -> bool:
         """Prepare and submit the next window; False when there is none."""
-        with self.engine.preparing():
+        with self.engine.preparing(self.lane):
             window = self._next(windows)
             if window is not None:
                 self._submit(window, self._prepare(window), self.language, Readings(window))
@@ -223,7 +223,7 @@ class _Run:
     ) -> None:
         following = readings.add(window, found)
         if following:
-            with self.engine.preparing():
+            with self.engine.preparing(self.lane):
                 for part in following:
                     self._submit(part, self._prepare(part), language, readings)
         if readings.are_complete:

@@ -46,7 +46,7 @@ def task(
 
 
 def run(engine: Engine, tasks: list[WindowTask]) -> list[Decoded]:
-    with engine.preparing():
+    with engine.preparing(Lane.INTERACTIVE):
         for each in tasks:
             engine.submit(each)
     return [each.future.result(60) for each in tasks]
@@ -76,9 +76,14 @@ def test_a_transcript_does_not_depend_on_its_neighbours(
         assert one.attempt.avg_logprob == pytest.approx(other.attempt.avg_logprob, abs=1e-4)
 
 
-@pytest.mark.parametrize(("batch_of_four_s", "expected"), [(10.0, 1), (40.0, 2)])
+@pytest.mark.parametrize(
+    ("batch_of_four_s", "preparing", "expected"),
+    [(10.0, Lane.INTERACTIVE, 1), (40.0, Lane.INTERACTIVE, 2), (10.0, Lane.BULK, 2)],
+    ids=["saves much", "saves nothing", "people do not wait for bulk work"],
+)
 def test_a_window_that_is_being_prepared_is_waited_for_if_it_saves_much(
     batch_of_four_s: float,
+    preparing: Lane,
     expected: int,
     settings: WorkerSettings,
     short_bundle_dir: Path,
@@ -92,7 +97,7 @@ def test_a_window_that_is_being_prepared_is_waited_for_if_it_saves_much(
     engine = Engine(model, EngineLimits(max_windows=2, budget_s=60), costs)
     engine.model.short_context = False
     first, second = (task(engine, spoken[: 2 * SAMPLE_RATE], job=str(n)) for n in range(2))
-    with engine.preparing():
+    with engine.preparing(preparing):
         engine.submit(first)
         time.sleep(0.2)  # what it takes to prepare the other one
         engine.submit(second)

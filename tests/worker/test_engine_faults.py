@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from services.contract import model_bundle
 from services.contract.errors import GpuMemoryError, TranscriptionError
+from services.contract.schema import Lane
 from services.worker import decoding
 from services.worker.cost_model import CostModel
 from services.worker.engine import Engine, EngineLimits
@@ -57,7 +58,7 @@ def test_a_window_that_fails_does_not_harm_its_neighbours(
     bad = task(engine, clip)
     bad.features = bad.features + 9
     tasks = [task(engine, clip), bad, task(engine, clip)]
-    with engine.preparing():
+    with engine.preparing(Lane.INTERACTIVE):
         for each in tasks:
             engine.submit(each)
     wait([each.future for each in tasks], 60)

@@ -2,8 +2,8 @@
 
 What is evaluated is what is served: the same weights, features, prompt and context lengths; a
 suspicious transcript of a clip without padding is decoded again with it, and what a model that
-writes times leaves out at the end of a clip is read next. Clips are sorted by length, so that a batch holds clips of
-one length and little is computed on padding.
+writes times leaves out at the end of a clip is read next. Clips are sorted by length, so that a
+batch holds clips of one length and little is computed on padding.
 """
 
 import time
