@@ -1,18 +1,20 @@
 """What a model makes of a window, which may take it more than one look.
 
-It may stop before the end and say that it heard more: the rest is then read as a window of its own,
-as Whisper's own loop does. And a model that knows single sentences is sure of those and unsure of
-several at once. So speech with pauses is read as one first; only what comes out unsure is cut and
-read again, and the likelier reading stands. Cutting first would break slow sentences, never cutting
-would garble quick ones.
+It may stop before the end, which it says or the times of its words show: the rest is then read as a
+window of its own, as Whisper's own loop does. And a model that knows single sentences is sure of
+those and unsure of several at once. So speech with pauses is read as one first; only what comes out
+unsure is cut and read again, and the likelier reading stands. Cutting first would break slow
+sentences, never cutting would garble quick ones.
 """
+
+import re
 
 from services.worker.decoding import Decoded
 from services.worker.windows import Window
 
 #: Mean log probability of a token above which a reading is not doubted. Chosen, as the next one, on
-#: espeak's voices: hardly any joined sentences are above it; a slow single one often is not, but
-#: then cutting makes it less likely still.
+#: espeak's voices: hardly any reading above it is wrong; of a slow single sentence one often is not
+#: above it, but then cutting makes it less likely still.
 _SURE = -0.08
 #: By so much cut sentences look less likely than they are: each begins without what came before.
 _LOSS_BY_CUTTING = 0.1
@@ -50,7 +52,7 @@ class Readings:
     def better(self) -> list[Piece]:
         """Return the reading that is not suspicious, else the likelier one, once all is there."""
         if not self._cut or not self._is_better_cut():
-            return self._whole
+            return _said_once(self._whole)
         return sorted(self._cut, key=lambda piece: piece[0].start)
 
     def _is_doubtful(self) -> bool:
@@ -63,6 +65,21 @@ class Readings:
         if _is_suspicious(self._cut) != _is_suspicious(self._whole):
             return _is_suspicious(self._whole)  # What repeats itself is likely, and wrong.
         return _mean_log_prob(self._cut) + _LOSS_BY_CUTTING >= _mean_log_prob(self._whole)
+
+
+def _said_once(pieces: list[Piece]) -> list[Piece]:
+    """Leave out a rest that says again what was said last: then its words had the wrong times."""
+    kept = pieces[:1]
+    for piece in pieces[1:]:
+        words, before = _bare_words(piece), _bare_words(kept[-1])
+        if not words or before[-len(words) :] != words:
+            kept.append(piece)
+    return kept
+
+
+def _bare_words(piece: Piece) -> list[str]:
+    text = "".join(segment.text for segment in piece[1].segments)
+    return re.findall(r"\w+", text.lower())
 
 
 def _is_suspicious(pieces: list[Piece]) -> bool:

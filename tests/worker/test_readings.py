@@ -5,6 +5,7 @@ import pytest
 
 from services.worker.decoding import Attempt, Decoded
 from services.worker.readings import Readings
+from services.worker.segments import RawSegment
 from services.worker.vad import SpeechChunk
 from services.worker.windows import Window
 
@@ -23,9 +24,11 @@ def decoded(
     *,
     is_suspicious: bool = False,
     unread_from: float | None = None,
+    text: str = "",
 ) -> Decoded:
     attempt = Attempt([7] * n_tokens, 0.0, avg_logprob, 1.0, 0.0, fills_its_room=False)
-    return Decoded([], attempt, 1, is_suspicious, unread_from)
+    segments = [RawSegment(0.0, 1.0, [7], text)]
+    return Decoded(segments, attempt, 1, is_suspicious, unread_from)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +86,21 @@ def test_what_the_model_left_out_is_read_next() -> None:
     assert last.duration == 5.0
     assert readings.add(last, decoded(SURE)) == [] and readings.are_complete
     assert read(readings) == [readings.window, rest, last]
+
+
+@pytest.mark.parametrize(
+    ("said_next", "n_pieces"),
+    [(" På torsdag!", 1), (" Torsdag.", 1), (" Hej då.", 2), ("", 2)],
+)
+def test_a_rest_that_says_again_what_was_said_last_is_left_out(
+    said_next: str, n_pieces: int
+) -> None:
+    """Where a model's alignment is wrong, a rest begins too early."""
+    readings = Readings(long_window())
+    heard = decoded(SURE, unread_from=8.0, text=" Vi ses på torsdag.")
+    (rest,) = readings.add(readings.window, heard)
+    readings.add(rest, decoded(SURE, text=said_next))
+    assert read(readings) == [readings.window, rest][:n_pieces]
 
 
 def test_a_doubtful_window_is_cut_once_its_rest_is_there() -> None:
