@@ -56,3 +56,17 @@ def test_a_window_has_room_for_the_fastest_speech_whatever_its_prompt(
     run_batch(engine.model, [task])
     n_tokens = len(task.future.result(0).attempt.tokens)
     assert 25 * context_s <= n_tokens <= 25 * context_s + 20, "25 tokens per second, and a few"
+
+
+def test_windows_that_write_their_times_are_not_decoded_with_those_that_do_not(
+    engine: Engine,
+) -> None:
+    """CTranslate2 looks at the first prompt only; so long a prompt would pass for the other."""
+    tokenizer = engine.model.tokenizer("sv", "transcribe")
+    sound = np.zeros((80, 100), np.float32)
+    prompts = [[*tokenizer.sot_sequence, tokenizer.no_timestamps], [1, *tokenizer.sot_sequence]]
+    one, other = (
+        WindowTask("", Lane.BULK, TranscriptionOptions(), sound, 100, "sv", prompt=prompt)
+        for prompt in prompts
+    )
+    assert one.key.prompt_length == other.key.prompt_length and one.key != other.key

@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.worker.engine import Engine
-from services.worker.segments import RawSegment, split_segments
+from services.worker.segments import RawSegment, split_segments, whole_window
 
 
 class Words:
     """A tokenizer of one word per token, timestamps from 100 on."""
 
+    eot = 90
     timestamp_begin = 100
 
     def decode(self, tokens: list[int]) -> str:
@@ -25,6 +26,12 @@ def at(seconds: float) -> int:
 def split(tokens: list[int], duration: float = 10.0) -> list[tuple[float, float, str]]:
     segments = split_segments(Words(), tokens, duration)  # type: ignore[arg-type]
     return [(segment.start, segment.end, segment.text) for segment in segments]
+
+
+def test_what_was_written_without_timestamps_is_one_segment_of_its_text() -> None:
+    (segment,) = whole_window(Words(), [1, 2, 95, at(2)], 10.0)  # type: ignore[arg-type]
+    assert segment == RawSegment(0.0, 10.0, [1, 2], " w1 w2")
+    assert whole_window(Words(), [95], 10.0) == []  # type: ignore[arg-type]
 
 
 def test_pairs_of_timestamps_separate_segments() -> None:
