@@ -50,6 +50,8 @@ class Decoded:
     is_suspicious: bool
     unread_from: float | None = None
     """Where the model stopped before the end of the window, although there is more to read."""
+    is_told_by_words: bool = False
+    """Whether the times of its words told so, and not the model."""
 
 
 @dataclass(frozen=True)
@@ -268,7 +270,7 @@ def _with_rest(model: Model, task: WindowTask, decoded: Decoded) -> Decoded:
     read_s = words[-1].end if words else 0.0
     if read_s < LEAST_READ_S or task.n_frames / FRAMES_PER_SECOND - read_s < _LEAST_REST_S:
         return decoded
-    return replace(decoded, unread_from=read_s)
+    return replace(decoded, unread_from=read_s, is_told_by_words=True)
 
 
 def _needs_words(model: Model, task: WindowTask) -> bool:

@@ -68,11 +68,14 @@ class Readings:
 
 
 def _said_once(pieces: list[Piece]) -> list[Piece]:
-    """Leave out a rest that says again what was said last: then its words had the wrong times."""
+    """Leave out a rest that says again what was said last, if the times of words told of it: then
+    they were wrong.
+    """
     kept = pieces[:1]
     for piece in pieces[1:]:
         words, before = _bare_words(piece), _bare_words(kept[-1])
-        if not words or before[-len(words) :] != words:
+        repeats = words and before[-len(words) :] == words
+        if not (repeats and kept[-1][1].is_told_by_words):
             kept.append(piece)
     return kept
 

@@ -1,5 +1,7 @@
 """What is read of a window, and which of two readings stands: as one, or cut at its pauses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -89,15 +91,22 @@ def test_what_the_model_left_out_is_read_next() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said_next", "n_pieces"),
-    [(" På torsdag!", 1), (" Torsdag.", 1), (" Hej då.", 2), ("", 2)],
+    ("said_next", "is_told_by_words", "n_pieces"),
+    [
+        (" På torsdag!", True, 1),
+        (" Torsdag.", True, 1),
+        (" Hej då.", True, 2),
+        ("", True, 2),
+        (" På torsdag!", False, 2),
+    ],
 )
 def test_a_rest_that_says_again_what_was_said_last_is_left_out(
-    said_next: str, n_pieces: int
+    said_next: str, is_told_by_words: bool, n_pieces: int
 ) -> None:
     """Where a model's alignment is wrong, a rest begins too early."""
     readings = Readings(long_window())
     heard = decoded(SURE, unread_from=8.0, text=" Vi ses på torsdag.")
+    heard = replace(heard, is_told_by_words=is_told_by_words)
     (rest,) = readings.add(readings.window, heard)
     readings.add(rest, decoded(SURE, text=said_next))
     assert read(readings) == [readings.window, rest][:n_pieces]

@@ -53,3 +53,8 @@ class EvaluateConfig(WindowShape):
     word_times: Path | None = None
     """True word times, JSONL of {"path", "words": [{"word", "start", "end"}, ...]}, as `synthesize`
     writes them; without it only the starts of clips are known."""
+
+    @property
+    def writes_times(self) -> bool:
+        """Whether the model is to write timestamp tokens."""
+        return self.task == "translate" if self.timestamps is None else self.timestamps

@@ -260,9 +260,7 @@ class Decoder:
     def _make_prompt(self, bundle: ModelBundle) -> list[int]:
         config = self._config
         tokens = ["startoftranscript", config.language, config.task]
-        translates = config.task == "translate"
-        writes_times = translates if config.timestamps is None else config.timestamps
-        tokens += [] if writes_times else ["notimestamps"]
+        tokens += [] if config.writes_times else ["notimestamps"]
         if bundle.languages and config.language not in bundle.languages:
             raise ConfigError(
                 f"evaluate.language: {bundle.id} was made for {', '.join(bundle.languages)}, "
