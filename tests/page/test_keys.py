@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from services.client.client import Client
 from services.client.key_command import make_key
 from tests.page.conftest import FOREIGN_HOST, Visitor
 from tests.running_stack import RunningStack
@@ -126,6 +127,11 @@ def test_whoever_says_later_is_not_asked_again_for_the_sake_of_a_job(
         expect(page.locator("#key-dialog")).not_to_be_visible()
     finally:
         worker.resume()
+    with Client(locked_stack.url, KEY) as client:
+        for job in client.jobs():
+            client.wait(job.id)
+    page.wait_for_timeout(1000)
+    expect(page.locator("#key-dialog")).not_to_be_visible()
     page.click("#key-button")
     page.fill("#key", KEY)
     page.keyboard.press("Enter")

@@ -55,10 +55,16 @@ async function follow(id, signal) {
       if (kind === "job") accept(data);
       else if (kind === "segments") addSegments(id, data.segments);
     }
+    await untilKeyIsWanted(signal);
     if (signal.aborted) return;
     accept(await getJson(jobPath(id), { signal }));
   }
   if (jobs.get(id)?.job.status === "succeeded") await loadTranscript(id, signal);
+}
+
+/** After "later" the end of a job is no reason to ask for the key again. */
+async function untilKeyIsWanted(signal) {
+  while (isKeyPutOff() && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
 }
 
 async function loadTranscript(id, signal) {
