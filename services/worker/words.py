@@ -90,17 +90,14 @@ def _take_over(
     segments: list[RawSegment], aligned: list[dict[str, Any]], tokenizer: Tokenizer
 ) -> None:
     words = [[_word(word) for word in found["words"]] for found in aligned]
-    if not _are_timed(words):
-        for segment, own in zip(segments, words, strict=True):
-            segment.words = tuple(_shared_out(segment, own))
-            segment.word_tokens = tuple(_tokens_by_word(tokenizer, segment.tokens))
-        return
+    are_timed = _are_timed(words)
     reached = 0.0
     for segment, found, own in zip(segments, aligned, words, strict=True):
-        segment.words = tuple(own)
+        segment.words = tuple(own if are_timed else _shared_out(segment, own))
         segment.word_tokens = tuple(_tokens_by_word(tokenizer, segment.tokens))
-        segment.start = max(reached, float(found["start"]))
-        segment.end = reached = max(segment.start, float(found["end"]))
+        if are_timed:
+            segment.start = max(reached, float(found["start"]))
+            segment.end = reached = max(segment.start, float(found["end"]))
 
 
 def _are_timed(words: list[list[Word]]) -> bool:
