@@ -14,6 +14,7 @@ def test_the_page_loads_only_its_own_files(client: httpx.Client) -> None:
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
+    assert policy.count("'sha256-") == answer.text.count("<script>")
     assert answer.headers["x-content-type-options"] == "nosniff"
     for address in re.findall(r'(?:src|href)="([^"]+)"', answer.text):
         if not address.startswith(("#", "data:", "https://", "http://")):

@@ -59,13 +59,19 @@ class Visitor:
         self.complaints: list[str] = []
 
     def open(self, url: str, *, width: int = 1280, height: int = 860) -> Page:
-        """Open the page in a new tab."""
+        """Open the page in a new tab; return when all its parts have arrived."""
+        page = self.new_tab(width=width, height=height)
+        page.goto(url)
+        page.wait_for_selector("main[aria-busy=false]")
+        return page
+
+    def new_tab(self, *, width: int = 1280, height: int = 860) -> Page:
+        """Open an empty tab whose page will be listened to."""
         page = self.context.new_page()
         page.set_default_timeout(60_000)
         page.set_viewport_size({"width": width, "height": height})
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._note)
-        page.goto(url)
         return page
 
     def _note(self, message: ConsoleMessage) -> None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from services.client.client import Client
 from tests.page.conftest import Visitor
@@ -30,6 +30,39 @@ window.fetch = (path, details) => {
 def try_sample(page: Page) -> None:
     page.click("#sample")
     expect(page.locator("#segments")).to_contain_text(SENTENCE)
+
+
+def test_a_page_whose_parts_do_not_all_arrive_is_loaded_anew(
+    visitor: Visitor, stack: RunningStack
+) -> None:
+    page = visitor.new_tab()
+    # As when the network changes: Chromium then breaks off all that is on its way.
+    page.route("**/say.js", lambda route: route.abort(), times=2)
+    page.goto(stack.url)
+    page.wait_for_selector("main[aria-busy=false]")
+    try_sample(page)
+
+
+def test_a_page_whose_parts_never_arrive_says_so_and_is_left_alone(
+    visitor: Visitor, stack: RunningStack
+) -> None:
+    page = visitor.new_tab()
+    loads: list[str] = []
+    page.on("load", lambda _: loads.append(page.url))
+    page.route("**/say.js", lambda route: route.abort())
+    page.goto(stack.url)
+    expect(page.locator("#trouble")).to_contain_text("reload")
+    assert len(loads) == 4
+    page.unroute("**/say.js")
+    page.reload()
+    try_sample(page)
+
+
+def test_without_scripts_the_page_says_what_it_needs(browser: Browser, stack: RunningStack) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(stack.url)
+        expect(page.locator("noscript p")).to_contain_text("needs JavaScript")
 
 
 def test_a_transcript_that_cannot_be_fetched_comes_when_the_service_is_back(page: Page) -> None:

@@ -78,6 +78,12 @@ async function trySample() {
   uploads.sendAll([new File([sample], "Sample.mp3", { type: "audio/mpeg" })], select);
 }
 
+/** All files have arrived: the page need not be loaded anew. */
+function noteLoaded() {
+  document.querySelector("main").setAttribute("aria-busy", "false");
+  history.replaceState(null, "");
+}
+
 /** What needs the service; tried again until it answers. */
 async function start() {
   isStopped = false;
@@ -107,6 +113,7 @@ $("key-button").addEventListener("click", () => {
 $("key-dialog").addEventListener("close", ({ target }) => {
   if (isStopped && target.returnValue === "given") start();
 });
+noteLoaded();
 refresh();
 start();
 poll();
