@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
 from tests.running_stack import RunningStack
 
@@ -61,7 +61,12 @@ class Visitor:
     def open(self, url: str, *, width: int = 1280, height: int = 860) -> Page:
         """Open the page in a new tab; return when all its parts have arrived."""
         page = self.new_tab(width=width, height=height)
-        page.goto(url)
+        try:
+            page.goto(url)
+        except Error as error:  # Containers that other tests start and end change the network.
+            if "ERR_NETWORK_CHANGED" not in str(error):
+                raise
+            page.goto(url)
         page.wait_for_selector("main[aria-busy=false]")
         return page
 

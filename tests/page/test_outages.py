@@ -78,6 +78,19 @@ def test_a_transcript_that_cannot_be_fetched_comes_when_the_service_is_back(page
     expect(page.locator("#copy")).to_be_enabled()
 
 
+def test_what_breaks_off_once_is_asked_for_again(page: Page) -> None:
+    for path in ("**/sample.mp3", "**/events", "**/transcript?*"):
+        page.route(path, lambda route: route.abort(), times=1)
+    troubles = page.evaluate_handle("""() => {
+        const seen = [];
+        const look = () => seen.push(trouble.textContent);
+        new MutationObserver(look).observe(trouble, { childList: true });
+        return seen;
+    }""")
+    try_sample(page)
+    assert not any(troubles.json_value())
+
+
 def test_a_job_whose_events_do_not_come_says_so_until_they_do(page: Page) -> None:
     page.route("**/events", lambda route: route.abort())
     page.click("#sample")

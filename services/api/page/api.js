@@ -28,7 +28,7 @@ export async function call(path, { headers = {}, ...details } = {}) {
     const key = currentKey();
     let response;
     try {
-      response = await fetch(path, { ...details, headers: { ...headers, ...authorization() } });
+      response = await ask(path, { ...details, headers: { ...headers, ...authorization() } });
     } catch (error) {
       throw error.name === "AbortError" ? error : unreachable();
     }
@@ -36,6 +36,16 @@ export async function call(path, { headers = {}, ...details } = {}) {
     if (response.status !== 401 || !(await askForKey(key))) {
       throw toError(response.status, await response.text());
     }
+  }
+}
+
+/** A network that changes breaks off what is on its way: what only reads is asked for once more. */
+async function ask(path, details) {
+  try {
+    return await fetch(path, details);
+  } catch (error) {
+    if (error.name === "AbortError" || (details.method ?? "GET") !== "GET") throw error;
+    return await fetch(path, details);
   }
 }
 
