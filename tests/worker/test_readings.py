@@ -27,8 +27,9 @@ def decoded(
     is_suspicious: bool = False,
     unread_from: float | None = None,
     text: str = "",
+    no_speech_prob: float = 0.0,
 ) -> Decoded:
-    attempt = Attempt([7] * n_tokens, 0.0, avg_logprob, 1.0, 0.0, fills_its_room=False)
+    attempt = Attempt([7] * n_tokens, 0.0, avg_logprob, 1.0, no_speech_prob, fills_its_room=False)
     segments = [RawSegment(0.0, 1.0, [7], text)]
     return Decoded(segments, attempt, 1, is_suspicious, unread_from)
 
@@ -110,6 +111,37 @@ def test_a_rest_that_says_again_what_was_said_last_is_left_out(
     (rest,) = readings.add(readings.window, heard)
     readings.add(rest, decoded(SURE, text=said_next))
     assert read(readings) == [readings.window, rest][:n_pieces]
+
+
+@pytest.mark.parametrize(
+    ("no_speech_prob", "avg_logprob", "is_told_by_words", "n_pieces"),
+    [
+        (0.8, -0.9, True, 1),
+        (0.8, -0.2, True, 2),
+        (0.3, -0.9, True, 2),
+        (0.8, -0.9, False, 2),
+    ],
+    ids=["noise", "sure of it", "speech", "the model said itself that there is more"],
+)
+def test_a_rest_that_is_probably_no_speech_is_left_out(
+    no_speech_prob: float, avg_logprob: float, is_told_by_words: bool, n_pieces: int
+) -> None:
+    """Stock models hear "Thank you." in a second of noise after the last word."""
+    readings = Readings(long_window())
+    heard = decoded(SURE, unread_from=8.0, text=" Vi ses på torsdag.")
+    (rest,) = readings.add(readings.window, replace(heard, is_told_by_words=is_told_by_words))
+    readings.add(rest, decoded(avg_logprob, text=" Tack.", no_speech_prob=no_speech_prob))
+    assert read(readings) == [readings.window, rest][:n_pieces]
+
+
+def test_rests_of_parts_are_looked_at_as_well() -> None:
+    readings = Readings(long_window(80_000))
+    first, second = readings.add(readings.window, decoded(UNSURE, text=" Vi ses på torsdag."))
+    heard = decoded(SURE, unread_from=4.0, text=" Vi ses på torsdag.")
+    (rest,) = readings.add(first, replace(heard, is_told_by_words=True))
+    readings.add(second, decoded(SURE, text=" Torsdag."))
+    readings.add(rest, decoded(SURE, text=" Torsdag."))
+    assert read(readings) == [first, second]
 
 
 def test_a_doubtful_window_is_cut_once_its_rest_is_there() -> None:
