@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from services.contract.punctuation import SENTENCE_ENDS
 from services.contract.schema import Seconds, Segment
 
 # What subtitle guidelines of broadcasters agree on: two lines of 42 characters, 7 seconds.
@@ -23,7 +24,6 @@ MAX_PAUSE_S = 1.0
 # A sentence that ends after this many characters ends its cue too.
 MIN_SENTENCE_CHARS = 20
 MIN_CUE_S = 0.1
-_SENTENCE_END = (".", "?", "!", "…", "。", "？", "！")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _cut(
 def _ends_cue(group: list[_Piece], piece: _Piece) -> bool:
     text = _text(group)
     is_pause = piece.start - group[-1].end > MAX_PAUSE_S
-    return is_pause or (len(text) >= MIN_SENTENCE_CHARS and text.endswith(_SENTENCE_END))
+    return is_pause or (len(text) >= MIN_SENTENCE_CHARS and text.endswith(SENTENCE_ENDS))
 
 
 def _overflows(most_chars: int, group: list[_Piece], piece: _Piece) -> bool:

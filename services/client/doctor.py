@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from services.client import data_folder, embedded_redis, error_answers
+from services.client import data_folder, embedded_redis, error_answers, redis_binary
 from services.client.answers import ReadyAnswer
 from services.client.connection import address, is_elsewhere, reason
 from services.client.findings import Finding, Verdict, bad, good, warning
@@ -58,7 +58,7 @@ def look(data_dir: Path, model: str | None) -> Iterator[Finding]:
 
 def _embedded_redis(data_dir: Path) -> Finding:
     try:
-        server = embedded_redis.server_for(data_dir)
+        server = redis_binary.for_folder(data_dir.resolve() / "redis")
         return good("Redis", f"not running; `up` will start {server}")
     except SttError as error:
         return bad("Redis", error.message)

