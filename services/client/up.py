@@ -90,8 +90,9 @@ def run(options: UpOptions, console: Console) -> None:
             site = Site(data_dir, environ, base_url, lock)
             console.print("Starting Redis, API and worker; a new model is downloaded first.")
             _start(stack, site)
-            announcement.show(console, base_url, data_dir, load(ClientSettings))
-            stack.watch(lambda line: console.print(line, soft_wrap=True, highlight=False))
+            with data_folder.announced(data_dir, base_url):
+                announcement.show(console, base_url, data_dir, load(ClientSettings))
+                stack.watch(lambda line: console.print(line, soft_wrap=True, highlight=False))
     except Stopped:
         console.print("Stopped.")
 

@@ -46,6 +46,15 @@ def test_doctor_reads_the_address_as_the_other_commands_do(
     assert "GiB free" in result.stdout
 
 
+def test_doctor_finds_the_api_of_a_data_folder_on_whatever_port(
+    run: Callable[..., Result], stack: RunningStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("STT_BASE_URL")
+    words = ("doctor", "--model", tmp_path / "none", "--data-dir")
+    assert f"{stack.url} is ready" in run(*words, stack.data_dir).stdout
+    assert "http://127.0.0.1:8000" in run(*words, tmp_path).stdout
+
+
 def test_doctor_does_not_take_another_server_for_the_api(
     run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -198,7 +198,9 @@ def test_whatever_ends_it_nothing_is_left_but_what_was_done(
             done.append(client.wait(client.submit(speech("hej")).id).id)
         assert len(running.children()) == 3
         status = running.stop(number)
-        assert status == (-signal.SIGKILL if number == signal.SIGKILL else 0)
+        was_killed = number == signal.SIGKILL
+        assert status == (-signal.SIGKILL if was_killed else 0)
+        assert (tmp_path / "address").exists() == was_killed, "nobody answers there any more"
 
 
 @pytest.mark.slow
