@@ -15,13 +15,17 @@ def defaults(data_dir: Path, given: CommonSettings) -> Mapping[str, str]:
         "redis_url": embedded_redis.url(folder),
         "audio_store_url": f"file://{folder / 'audio'}",
         "models_dir": str(folder / "models"),
-        "base_url": _announced_address(folder),
     }
-    return {
-        f"STT_{name.upper()}": value
-        for name, value in implied.items()
-        if value is not None and name not in given.model_fields_set
-    }
+    return _where_silent(given, implied)
+
+
+def address(data_dir: Path, given: CommonSettings) -> Mapping[str, str]:
+    """Return the `STT_` variable of where the API of a data folder answers, likewise; none if `up`
+    does not run on it.
+    """
+    file = _address_file(data_dir)
+    found = {"base_url": file.read_text(encoding="utf-8").strip()} if file.exists() else {}
+    return _where_silent(given, found)
 
 
 @contextmanager
@@ -35,11 +39,12 @@ def announced(data_dir: Path, base_url: str) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
-def _announced_address(data_dir: Path) -> str | None:
-    try:
-        return _address_file(data_dir).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
+def _where_silent(given: CommonSettings, implied: Mapping[str, str]) -> Mapping[str, str]:
+    return {
+        f"STT_{name.upper()}": value
+        for name, value in implied.items()
+        if name not in given.model_fields_set
+    }
 
 
 def _address_file(data_dir: Path) -> Path:

