@@ -120,8 +120,8 @@ def test_the_history_is_ids_alone_and_outlives_a_reload(
     with Client(stack.url) as client:
         client.delete(job_id)
     page.reload()
+    page.wait_for_function("localStorage['whisper-sv.jobs'] === '[]'")
     expect(page.locator("#no-jobs")).to_be_visible()
-    assert page.evaluate("localStorage['whisper-sv.jobs']") == "[]"
 
 
 def test_what_one_tab_makes_or_deletes_another_lists_or_forgets(
