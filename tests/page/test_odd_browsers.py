@@ -176,8 +176,7 @@ def test_what_is_spoken_comes_from_behind_the_player_without_motion_if_asked(
     page = visitor.open(stack.url, height=260)
     page.emulate_media(reduced_motion="reduce")
     page.click("#sample")
-    # The last time that the list is drawn: what came as it was made has no words.
-    expect(page.locator("#copy")).to_be_enabled()
+    page.wait_for_selector("#copy:enabled")  # The list is drawn for the last time.
     # The list made long, so that its first segment is above what is seen.
     page.evaluate("document.querySelector('#segments').style.paddingBottom = '900px'")
     page.evaluate("scrollTo(0, document.body.scrollHeight)")

@@ -13,9 +13,9 @@ let marks = [];
 let drawn = [];
 let spoken = [];
 
-/** Draw the segments; only what is new, if the old ones are still the same. */
+/** Draw the segments; only what is new, if the old ones still look the same: what is selected stays so. */
 export function draw(segments, { isLive }) {
-  const isContinued = drawn.every((old, i) => old === segments[i]);
+  const isContinued = drawn.length <= segments.length && drawn.every((old, i) => isSame(old, segments[i]));
   if (!isContinued) clear();
   for (const segment of segments.slice(drawn.length)) {
     const item = segmentItem(segment);
@@ -28,6 +28,14 @@ export function draw(segments, { isLive }) {
 export function clear() {
   list.replaceChildren();
   [marks, drawn, spoken] = [[], [], []];
+}
+
+const isSame = (old, segment) => old === segment || look(old) === look(segment);
+
+/** All of a segment that is drawn: two that look the same need not be the same object. */
+function look({ start, end, text, words }) {
+  const said = (words ?? []).map((word) => [word.start, word.end, word.word.trim(), word.probability]);
+  return JSON.stringify([start, end, text.trim(), said]);
 }
 
 /** Call `seek` with the time of the word or segment that is clicked. */
