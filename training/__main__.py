@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from services.contract.errors import SttError
 from services.contract.settings import forbid_reports
 from training.storage import machine_fault
-from training.time_limit import EXIT_RESUMABLE, parse_duration_s
+from training.time_limit import EXIT_RESUMABLE, OutOfTimeError, TimeLimit, parse_duration_s
 
 if TYPE_CHECKING:
     from training.config import TrainingConfig
 
-Command = Callable[["TrainingConfig", argparse.Namespace], bool]
+Command = Callable[["TrainingConfig", argparse.Namespace], None]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("training").setLevel(logging.INFO)  # libraries only when they warn
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        done = _build_tokenizer(options) if options.command == "tokenizer" else _run(options)
+        _run(options)
     except SttError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
@@ -40,13 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"error: {fault}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        done = False
+    except (KeyboardInterrupt, OutOfTimeError):
+        print("stopped: run the same command again and it continues", file=sys.stderr)
+        return EXIT_RESUMABLE
     finally:
         signal.signal(signal.SIGTERM, before)
-    if not done:
-        print("stopped: run the same command again and it continues", file=sys.stderr)
-    return 0 if done else EXIT_RESUMABLE
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,9 +70,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_own_options(name: str, command: argparse.ArgumentParser) -> None:
-    if name in ("recipe", "train"):
+    if name in ("recipe", "train", "evaluate", "compare"):
         command.add_argument(
-            "--max-time", type=_duration, help="stop with a checkpoint in time, such as 2h50m"
+            "--max-time", type=_duration, help="stop in time, to be continued, such as 2h50m"
         )
     if name == "prepare":
         command.add_argument("--out", help="folder or URL; work_dir/prepared by default")
@@ -90,7 +89,10 @@ def _add_own_options(name: str, command: argparse.ArgumentParser) -> None:
         command.add_argument("--private", action="store_true", help="make a private repository")
 
 
-def _run(options: argparse.Namespace) -> bool:
+def _run(options: argparse.Namespace) -> None:
+    if options.command == "tokenizer":
+        _build_tokenizer(options)
+        return
     from training.config import load_config, save_config
 
     overrides = list(options.overrides)
@@ -101,7 +103,7 @@ def _run(options: argparse.Namespace) -> bool:
     config = load_config(options.config, overrides)
     save_config(config, config.work_dir / "config.yaml")
     command, _ = _commands()[options.command]
-    return command(config, options)
+    command(config, options)
 
 
 def _commands() -> dict[str, tuple[Command, str]]:
@@ -122,84 +124,76 @@ def _commands() -> dict[str, tuple[Command, str]]:
 # Some stages import torch and more: a command waits for what it needs itself, `--help` for nothing.
 
 
-def _recipe(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+def _recipe(config: "TrainingConfig", options: argparse.Namespace) -> None:
     from training.recipe import recipe
 
-    return recipe(config, options.max_time)
+    recipe(config, options.max_time)
 
 
-def _synthesize(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+def _synthesize(config: "TrainingConfig", options: argparse.Namespace) -> None:
     from training.corpus import synthesize
 
     synthesize(config)
-    return True
 
 
-def _prepare(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+def _prepare(config: "TrainingConfig", options: argparse.Namespace) -> None:
     from training.corpus import prepare
 
     prepare(config, options.out)
-    return True
 
 
-def _train(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+def _train(config: "TrainingConfig", options: argparse.Namespace) -> None:
     from training.recipe import train
 
-    return train(config, options.max_time)
+    train(config, TimeLimit(options.max_time))
 
 
-def _evaluate(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+def _evaluate(config: "TrainingConfig", options: argparse.Namespace) -> None:
     from training.recipe import evaluate
 
-    print(evaluate(config, options.model) / "page.html")
-    return True
+    print(evaluate(config, options.model, TimeLimit(options.max_time)) / "page.html")
 
 
-def _compare(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+def _compare(config: "TrainingConfig", options: argparse.Namespace) -> None:
     from training import libraries
     from training.corpus import open_corpus
     from training.evaluate.compare import compare
 
     libraries.keep_quiet()
     out_dir = config.work_dir / "compare"
-    compare(config.evaluate, options.models, open_corpus(config), out_dir)
+    limit = TimeLimit(options.max_time)
+    compare(config.evaluate, options.models, open_corpus(config), out_dir, limit)
     print(out_dir / "page.html")
-    return True
 
 
-def _convert(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+def _convert(config: "TrainingConfig", options: argparse.Namespace) -> None:
     from training.recipe import convert
 
     print(convert(config))
-    return True
 
 
-def _deploy(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+def _deploy(config: "TrainingConfig", options: argparse.Namespace) -> None:
     from training.deployment import deploy
 
     deploy(config, options.source)
-    return True
 
 
-def _rollback(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+def _rollback(config: "TrainingConfig", options: argparse.Namespace) -> None:
     from training.deployment import rollback
 
     print(rollback(config))
-    return True
 
 
-def _publish(config: "TrainingConfig", options: argparse.Namespace) -> bool:
+def _publish(config: "TrainingConfig", options: argparse.Namespace) -> None:
     from training.recipe import publish
 
     print(publish(config, dry_run=options.dry_run, private=options.private))
-    return True
 
 
-def _build_tokenizer(options: argparse.Namespace) -> bool:
+def _build_tokenizer(options: argparse.Namespace) -> None:
     from training.tokenizer import build_tokenizer
 
     print(build_tokenizer(options.tiktoken, options.out))
-    return True
 
 
 def _duration(text: str) -> float:

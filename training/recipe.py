@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from services.contract.errors import ConfigError, DataError
+from services.contract.errors import ConfigError
 from training import libraries
 from training.config import TrainingConfig
 from training.convert.record import ConversionRecord, forget
@@ -14,18 +14,19 @@ from training.evaluate.config import EvaluateConfig
 from training.evaluate.models import weights_sha256
 from training.evaluate.report import REPORT_FILE, EvaluationReport, folder_name, read_report
 from training.evaluate.run import evaluate as evaluate_model
+from training.evaluate.run import finished_report
 from training.publish.run import publish as publish_model
-from training.time_limit import TimeLimit
+from training.time_limit import OutOfTimeError, TimeLimit
 from training.train.run import train as train_model
 
 logger = logging.getLogger(__name__)
 
 
-def recipe(config: TrainingConfig, max_time_s: float | None) -> bool:
+def recipe(config: TrainingConfig, max_time_s: float | None) -> None:
     """Run every stage; what an earlier run has finished is kept, and said.
 
-    Returns:
-        False when time was up before the end and the same command continues.
+    Raises:
+        OutOfTimeError: time was up before the end, and the same command continues.
     """
     limit = TimeLimit(max_time_s)
     if config.synthesize is not None:
@@ -33,34 +34,16 @@ def recipe(config: TrainingConfig, max_time_s: float | None) -> bool:
     if config.prepared is None:
         prepare(config)
     _check_splits(config)
-    was_trained = _final(config).is_dir()
-    if not train(config, limit.left_s()):
-        return False
-    if not _measured_and_converted(config, limit, has_worked=not was_trained):
-        return False
+    if not _final(config).is_dir():
+        limit.note_work()  # However little time there is, it takes a step.
+    train(config, limit)
+    if not _is_evaluated(config):
+        evaluate(config, None, limit)
+    if not _is_converted(config):
+        limit.begin("conversion")
+        convert(config)
     if config.deploy is not None and not is_deployed(config):
         deploy(config, None)
-    return True
-
-
-def _measured_and_converted(config: TrainingConfig, limit: TimeLimit, *, has_worked: bool) -> bool:
-    """Run the two stages that cannot stop halfway, unless they would begin when time is near.
-
-    A call that has done nothing yet begins in any case, or a short limit would never get it done.
-    """
-    stages = (
-        ("evaluation", _is_evaluated, _evaluate_trained),
-        ("conversion", _is_converted, convert),
-    )
-    for name, is_done, stage in stages:
-        if is_done(config):
-            continue
-        if has_worked and limit.is_near():
-            logger.info("--max-time is near: %s is left for the next run", name)
-            return False
-        stage(config)
-        has_worked = True
-    return True
 
 
 def _check_splits(config: TrainingConfig) -> None:
@@ -86,19 +69,9 @@ def _check_splits(config: TrainingConfig) -> None:
 
 
 def _is_evaluated(config: TrainingConfig) -> bool:
-    """Whether an earlier run measured these weights in this way."""
-    try:
-        report = _report(config)
-    except DataError:  # damaged, or of another version
-        return False
-    done = (
-        report is not None
-        and report.config == _as_served(config)
-        and report.model_sha256 == weights_sha256(_final(config))
-    )
-    if done:
-        logger.info("already evaluated: %s", config.work_dir / "report")
-    return done
+    """Whether an earlier run measured these weights in this way; it takes no conversion to tell."""
+    section, sha256 = _as_served(config), weights_sha256(_final(config))
+    return bool(finished_report(section, sha256, open_corpus(config), config.work_dir / "report"))
 
 
 def _is_converted(config: TrainingConfig) -> bool:
@@ -109,34 +82,38 @@ def _is_converted(config: TrainingConfig) -> bool:
     return done
 
 
-def train(config: TrainingConfig, max_time_s: float | None) -> bool:
-    """Train, or continue to; False when it stopped before the end."""
+def train(config: TrainingConfig, limit: TimeLimit) -> None:
+    """Train, or continue to.
+
+    Raises:
+        OutOfTimeError: it stopped before the end, with a checkpoint.
+    """
     libraries.keep_quiet()
-    return train_model(
+    is_trained = train_model(
         config.model,
         config.train,
         open_corpus(config),
         config.work_dir / "run",
         seed=config.seed,
-        max_time_s=max_time_s,
+        max_time_s=limit.left_s(),
     )
+    if not is_trained:
+        raise OutOfTimeError
 
 
-def evaluate(config: TrainingConfig, model: str | None) -> Path:
+def evaluate(config: TrainingConfig, model: str | None, limit: TimeLimit) -> Path:
     """Measure the trained model as it will be served, or any other model.
 
     Returns:
         the report's folder; another model has its own, for `convert` and `publish` read `report`.
+    Raises:
+        OutOfTimeError: time was up before the end, and the next call goes on from there.
     """
     libraries.keep_quiet()
     section = config.evaluate if model else _as_served(config)
     out_dir = config.work_dir / (f"report-{folder_name(model)}" if model else "report")
-    evaluate_model(section, model or str(_trained(config)), open_corpus(config), out_dir)
+    evaluate_model(section, model or str(_trained(config)), open_corpus(config), out_dir, limit)
     return out_dir
-
-
-def _evaluate_trained(config: TrainingConfig) -> None:
-    evaluate(config, None)
 
 
 def _as_served(config: TrainingConfig) -> EvaluateConfig:

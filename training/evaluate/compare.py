@@ -19,6 +19,7 @@ from training.evaluate.html import Text, figure, page, paragraph, percent, table
 from training.evaluate.report import EvaluationReport, SplitResult, Utterance, folder_name
 from training.evaluate.run import evaluate, read_utterances
 from training.prepare.shards import PreparedCorpus
+from training.time_limit import TimeLimit
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,22 @@ class ComparedModel:
 
 
 def compare(
-    config: EvaluateConfig, models: Sequence[str], corpus: PreparedCorpus, out_dir: Path
+    config: EvaluateConfig,
+    models: Sequence[str],
+    corpus: PreparedCorpus,
+    out_dir: Path,
+    limit: TimeLimit | None = None,
 ) -> list[ComparedModel]:
-    """Evaluate models one after the other and compare them.
+    """Evaluate models one after the other and compare them; what an earlier run did is kept.
 
     Args:
         config: as for `evaluate`; the last split is the one that is compared.
         models: what `evaluate` takes; the first is the baseline.
         corpus: prepared clips.
         out_dir: where the comparison goes.
+        limit: of the time.
     Raises:
+        OutOfTimeError: there is too little left of it.
         ConfigError: fewer than two models, or one of them twice.
     """
     if len(models) < 2 or len(set(models)) < len(models):
@@ -52,7 +59,7 @@ def compare(
     evaluated = []
     for number, model in enumerate(models, start=1):
         folder = out_dir / f"{number}-{folder_name(model)}"
-        evaluated.append((evaluate(config, model, corpus, folder), folder))
+        evaluated.append((evaluate(config, model, corpus, folder, limit), folder))
     compared = _compare(config, models, evaluated)
     _write(compared, out_dir)
     return compared

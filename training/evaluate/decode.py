@@ -8,7 +8,6 @@ batch holds clips of one length and little is computed on padding.
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ import ctranslate2
 import numpy as np
 import tokenizers
 from faster_whisper.feature_extractor import FeatureExtractor
-from numpy.typing import NDArray
 
 from services.contract import cublas
 from services.contract.encoder_context import FULL_CONTEXT_FRAMES, context_frames, text_room
@@ -31,97 +29,39 @@ from services.contract.suspicion import (
 )
 from services.contract.unread import unread_from
 from training.evaluate.config import Context, EvaluateConfig
+from training.evaluate.decoded import Decoded, DecodedSet, Piece, Samples
+from training.evaluate.journal import Entry, Journal
 from training.prepare.shards import SAMPLE_RATE, Clip, PreparedCorpus
 from training.progress import track
+from training.time_limit import TimeLimit
 
 HOP_SAMPLES = 160
-Samples = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What the model said about one recording."""
-
-    text: str
-    n_tokens: int
-    ended: bool
-    """False when the token limit was reached before end-of-text."""
-    is_suspicious: bool
-    """Whether the service would decode it again."""
-    unread_from: float | None = None
-    """Where the model stopped before the end, in seconds, although there is more to read."""
-
-    def followed_by(self, rest: "Decoded") -> "Decoded":
-        """Return what was said in both."""
-        return Decoded(
-            f"{self.text} {rest.text}".strip(),
-            self.n_tokens + rest.n_tokens,
-            rest.ended,
-            self.is_suspicious or rest.is_suspicious,
-            rest.unread_from,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A clip, or the rest of one."""
-
-    clip: Clip
-    start_s: float = 0.0
-
-    @property
-    def duration_s(self) -> float:
-        """Length in seconds."""
-        return self.clip.duration_s - self.start_s
-
-    def samples(self, corpus: PreparedCorpus) -> Samples:
-        """Read it."""
-        return corpus.samples(self.clip)[round(self.start_s * SAMPLE_RATE) :]
-
-    def rest(self, seconds: float) -> "Piece":
-        """Return what comes after so many seconds of it."""
-        return Piece(self.clip, self.start_s + seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class DecodedSet:
-    """The transcripts of clips, in the order in which those were given."""
-
-    decoded: tuple[Decoded, ...]
-    audio_s: float
-    processing_s: float
-    """Features, encoder, decoder and text; not reading the audio."""
-
-    @property
-    def real_time_factor(self) -> float:
-        """Processing time per second of audio; below 1 is faster than real time."""
-        return self.processing_s / self.audio_s if self.audio_s else 0.0
-
-    def with_some_again(self, indices: Sequence[int], again: "DecodedSet") -> "DecodedSet":
-        """Return the set with the transcripts at `indices` replaced, and the time of both."""
-        return self._with(dict(zip(indices, again.decoded, strict=True)), again)
-
-    def with_rests(self, indices: Sequence[int], rests: "DecodedSet") -> "DecodedSet":
-        """Return the set with the transcripts at `indices` continued, and the time of both."""
-        pairs = zip(indices, rests.decoded, strict=True)
-        return self._with({i: self.decoded[i].followed_by(rest) for i, rest in pairs}, rests)
-
-    def _with(self, new: dict[int, Decoded], work: "DecodedSet") -> "DecodedSet":
-        decoded = tuple(new.get(index, old) for index, old in enumerate(self.decoded))
-        return DecodedSet(decoded, self.audio_s, self.processing_s + work.processing_s)
 
 
 class Decoder:
     """A loaded bundle and the options of an evaluation."""
 
-    def __init__(self, bundle: ModelBundle, config: EvaluateConfig) -> None:
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        config: EvaluateConfig,
+        journal: Journal | None = None,
+        limit: TimeLimit | None = None,
+    ) -> None:
         """Load the weights.
 
+        Args:
+            bundle: the model.
+            config: how it is run.
+            journal: holds what is not to be decoded again, and gets what is decoded.
+            limit: of the time; looked at before each batch.
         Raises:
             ModelBundleError: CTranslate2 cannot load them on this device.
             ConfigError: the language is not one of the model's.
         """
         self._config = config
+        self._journal = journal
+        self._limit = limit or TimeLimit(None)
         self._n_mels = bundle.n_mels
         self._model = _load(bundle.path, config)
         self._tokenizer = tokenizers.Tokenizer.from_file(str(bundle.path / "tokenizer.json"))
@@ -145,6 +85,10 @@ class Decoder:
             clips: what to decode, each at most 30 s.
             context: full or short.
             description: what is being done, for the progress bar.
+        Raises:
+            ModelBundleError: the device fails, or has too little memory.
+            OutputError: the journal cannot be written.
+            OutOfTimeError: too little time is left.
         """
         return self._decode_all(corpus, [Piece(clip) for clip in clips], context, description)
 
@@ -179,29 +123,52 @@ class Decoder:
     def _decode_once(
         self, corpus: PreparedCorpus, pieces: Sequence[Piece], context: Context, description: str
     ) -> DecodedSet:
-        durations_s = [piece.duration_s for piece in pieces]
-        decoded: dict[int, Decoded] = {}
-        processing_s = 0.0
-        batches = list(self._batches(durations_s, context))
-        for indices in track(batches, len(batches), description):
-            recordings = [pieces[index].samples(corpus) for index in indices]
-            started = time.perf_counter()
-            decoded.update(zip(indices, self._decode_batch(recordings, context), strict=True))
-            processing_s += time.perf_counter() - started
-        ordered = tuple(decoded[index] for index in range(len(pieces)))
-        return DecodedSet(ordered, sum(durations_s), processing_s)
+        found = self._found_earlier(pieces, context)
+        left = [index for index in range(len(pieces)) if index not in found]
+        batches = list(self._batches(pieces, left, context))
+        for indices in track(self._limit.steps(batches), len(batches), description):
+            batch = [pieces[index] for index in indices]
+            entries = self._decode_batch(corpus, batch, context)
+            if self._journal is not None:
+                self._journal.add(entries)
+            found.update(zip(indices, entries, strict=True))
+        return DecodedSet(
+            decoded=tuple(found[index].decoded for index in range(len(pieces))),
+            audio_s=sum(piece.duration_s for piece in pieces),
+            processing_s=sum(entry.processing_s for entry in found.values()),
+        )
 
-    def _batches(self, durations_s: Sequence[float], context: Context) -> Iterator[list[int]]:
+    def _found_earlier(self, pieces: Sequence[Piece], context: Context) -> dict[int, Entry]:
+        if self._journal is None:
+            return {}
+        found = {index: self._journal.find(piece, context) for index, piece in enumerate(pieces)}
+        return {index: entry for index, entry in found.items() if entry is not None}
+
+    def _batches(
+        self, pieces: Sequence[Piece], indices: Iterable[int], context: Context
+    ) -> Iterator[list[int]]:
         """Group recordings of the same context length, longest first: memory peaks at once."""
 
         def frames(index: int) -> int:
-            return self._frames(round(durations_s[index] * SAMPLE_RATE), context)
+            return self._frames(round(pieces[index].duration_s * SAMPLE_RATE), context)
 
-        order = sorted(range(len(durations_s)), key=lambda i: (-frames(i), -durations_s[i]))
+        order = sorted(indices, key=lambda i: (-frames(i), -pieces[i].duration_s))
         for _, group in groupby(order, key=frames):
             yield from _chunks(group, self._config.batch_size)
 
-    def _decode_batch(self, recordings: list[Samples], context: Context) -> list[Decoded]:
+    def _decode_batch(
+        self, corpus: PreparedCorpus, pieces: Sequence[Piece], context: Context
+    ) -> list[Entry]:
+        recordings = [piece.samples(corpus) for piece in pieces]
+        started = time.perf_counter()
+        decoded = self._decode_recordings(recordings, context)
+        processing_s = (time.perf_counter() - started) / len(pieces)
+        return [
+            Entry.of(piece, context, each, processing_s)
+            for piece, each in zip(pieces, decoded, strict=True)
+        ]
+
+    def _decode_recordings(self, recordings: list[Samples], context: Context) -> list[Decoded]:
         n_frames = max(self._frames(len(samples), context) for samples in recordings)
         batch = np.zeros((len(recordings), self._n_mels, n_frames), dtype=np.float32)
         for row, samples in zip(batch, recordings, strict=True):

@@ -23,7 +23,7 @@ from services.contract.errors import ModelBundleError
 from services.contract.model_bundle import ModelBundle
 from services.contract.window_shape import WindowShape
 from training.evaluate.config import EvaluateConfig
-from training.evaluate.decode import Samples
+from training.evaluate.decoded import Samples
 from training.evaluate.metrics import count_words, total
 from training.evaluate.normalise import normalise
 from training.evaluate.report import LongFormResult, Utterance

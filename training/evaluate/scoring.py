@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from training.evaluate.config import Context
-from training.evaluate.decode import DecodedSet
+from training.evaluate.decoded import DecodedSet
 from training.evaluate.metrics import (
     ErrorCounts,
     count_characters,

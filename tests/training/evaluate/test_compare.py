@@ -1,4 +1,5 @@
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from training.evaluate.bootstrap import difference_interval, rate_interval
 from training.evaluate.compare import compare
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.metrics import ErrorCounts
+from training.time_limit import OutOfTimeError, TimeLimit
 
 CONFIG = EvaluateConfig(
     splits=("test",), contexts=("full",), quantization="int8", long_form_minutes=0, device="cpu"
@@ -58,6 +60,22 @@ def test_comparison_of_two_models_that_say_the_same(
     page = (tmp_path / "out" / "page.html").read_text()
     assert page.count("<svg") == 4
     assert len(list((tmp_path / "out").glob("*/report.json"))) == 2
+
+
+@pytest.mark.slow
+def test_comparison_goes_on_with_the_next_model(
+    tmp_path: Path,
+    tiny_bundle_dir: Path,
+    tiny_checkpoint_dir: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    corpus = write_corpus(tmp_path / "corpus", {"test": [(SENTENCE, 1.0, "")]})
+    models = [str(tiny_bundle_dir), str(tiny_checkpoint_dir)]
+    caplog.set_level(logging.INFO)
+    with pytest.raises(OutOfTimeError):
+        compare(CONFIG, models, corpus, tmp_path / "out", TimeLimit(0))
+    assert len(compare(CONFIG, models, corpus, tmp_path / "out")) == 2
+    assert caplog.text.count("already evaluated") == 1
 
 
 def test_one_model_is_no_comparison(tmp_path: Path, tiny_bundle_dir: Path) -> None:
