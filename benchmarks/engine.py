@@ -24,7 +24,7 @@ from services.contract.schema import TranscriptionOptions
 from services.contract.settings import WorkerSettings
 from services.worker.engine import Engine
 from services.worker.model_loader import load
-from services.worker.served_models import engine_limits
+from services.worker.served_models import batch_limits
 from services.worker.transcriber import Transcriber
 from training.evaluate.metrics import word_error_rate
 from training.evaluate.normalise import normalise
@@ -82,7 +82,7 @@ def our_engine(
 ) -> tuple[float, list[str], float]:
     """Transcribe with so many clips in flight; return seconds, texts and windows per batch."""
     model, costs = load(bundle, settings)
-    engine = Engine(model, engine_limits(settings, model.device), costs)
+    engine = Engine(model, batch_limits(settings, model.device), costs)
     transcriber = Transcriber(engine)
 
     def one(clip: Clip) -> str:

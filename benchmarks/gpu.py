@@ -39,7 +39,7 @@ from services.worker.audio import decode
 from services.worker.engine import Engine
 from services.worker.model import Model
 from services.worker.model_loader import load
-from services.worker.served_models import engine_limits
+from services.worker.served_models import batch_limits
 from services.worker.transcriber import Transcriber
 from services.worker.windows import cut_windows
 from tests.tiny_model import scripted_checkpoint
@@ -85,7 +85,7 @@ def main() -> None:
             f"a window's encoder {limit.window_flops / 1e9:.0f} GFLOP"
         )
         print_encoder(model, limit)
-        engine = Engine(model, engine_limits(settings, model.device), costs)
+        engine = Engine(model, batch_limits(settings, model.device), costs)
         ours = [serve(engine, clips[:n_jobs], limit) for n_jobs in chosen.jobs]
         engine.close()
         theirs = peer_speeds(bundle, model.device, clips[:16])

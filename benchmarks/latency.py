@@ -22,7 +22,7 @@ from services.contract.schema import TranscriptionOptions
 from services.contract.settings import WorkerSettings
 from services.worker.engine import Engine
 from services.worker.model_loader import load
-from services.worker.served_models import engine_limits
+from services.worker.served_models import batch_limits
 from services.worker.transcriber import Transcriber
 
 TARGET_MS = 25.0
@@ -40,7 +40,7 @@ def main() -> int:
         settings = WorkerSettings(model=options.model, models_dir=folder / "models")
         bundle = served(settings.model, settings.models_dir)
         model, costs = load(bundle, settings)
-        engine = Engine(model, engine_limits(settings, model.device), costs)
+        engine = Engine(model, batch_limits(settings, model.device), costs)
         direct_s, http_s = [], []
         with stack(folder, options.model, {}) as api:
             for number in range(options.rounds + WARM_UP):

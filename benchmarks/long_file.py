@@ -29,7 +29,7 @@ from services.contract.schema import Lane, TranscriptionOptions, WindowResult
 from services.contract.settings import WorkerSettings
 from services.worker.engine import Engine
 from services.worker.model_loader import load
-from services.worker.served_models import engine_limits
+from services.worker.served_models import batch_limits
 from services.worker.transcriber import Hooks, Transcriber
 from training.evaluate.metrics import word_error_rate
 from training.evaluate.normalise import normalise
@@ -143,7 +143,7 @@ def open_engine(bundle: ModelBundle) -> Engine:
     """Load the bundle as a worker does."""
     settings = WorkerSettings(device="cpu")
     model, costs = load(bundle, settings)
-    return Engine(model, engine_limits(settings, model.device), costs)
+    return Engine(model, batch_limits(settings, model.device), costs)
 
 
 def our_engine(engine: Engine, path: Path, options: TranscriptionOptions) -> Measured:

@@ -138,7 +138,7 @@ class WorkerSettings(CommonSettings):
     """Most windows in one engine call."""
     batch_budget_s: Annotated[float, Field(ge=0)] = 0.0
     """No batch is started that is predicted to take longer, unless it takes little more than one
-    window; 0 is 0.5 on CPU and 1 on GPU."""
+    window; 0 is 0.5 on CPU and 2 on GPU."""
     short_context: bool = True
     """Use short context with bundles that allow it."""
     model_poll_s: Annotated[float, Field(gt=0, le=10)] = 5.0

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 from services.contract.errors import GpuMemoryError, SttError, TranscriptionError
 from services.contract.schema import Lane
+from services.worker.batch_size import BatchLimits, BatchSizes
 from services.worker.cost_model import CostModel
-from services.worker.decoding import BatchKey, WindowTask, run_batch
+from services.worker.decoding import WindowTask, run_batch
 from services.worker.model import Model
 from services.worker.window_queue import WindowQueue
 
@@ -27,28 +28,14 @@ _FILL_WAIT_S = 0.01
 #: or for this share of what one more window would save: much on a GPU, where a batch of many takes
 #: hardly longer than a single window does, and little on a processor.
 _FILL_WAIT_SHARE = 0.2
+#: and never longer than this share of what a window takes.
+_FILL_WAIT_MOST = 0.5
 #: How long a free engine leaves bulk work aside for what may follow from a window that people wait
 #: for: a doubtful one is read again in parts, and these would wait for a whole batch once more.
 _FOLLOW_WAIT_S = 0.02
-#: A batch may take so many times one window, whatever the budget: on a GPU one can take longer
-#: than that, and more of them, which cost next to nothing, would never be tried.
-_LITTLE_MORE = 1.5
-#: After so many batches of one window two may run together, whatever is predicted: a pair that was
-#: slow by chance, or as its text was long, would otherwise stay the last one that was tried.
-_ALONE_AT_MOST = 16
 #: A batch that takes this many times its prediction, and at least that long, hangs.
 _HANG_FACTOR = 20
 _HANG_S = 60.0
-
-
-@dataclass(frozen=True)
-class EngineLimits:
-    """How large a batch may be."""
-
-    max_windows: int
-    budget_s: float
-    """No batch is started that is predicted to take longer, but for one that takes little more than
-    a single window would."""
 
 
 @dataclass
@@ -57,7 +44,9 @@ class EngineStatistics:
 
     n_batches: int = 0
     n_windows: int = 0
+    """Both are counted as a batch begins: whoever has its result finds it counted."""
     busy_s: float = 0.0
+    """Seconds in batches that ended."""
 
     @property
     def mean_fill(self) -> float:
@@ -74,15 +63,14 @@ class _Running:
 class Engine:
     """Runs windows on one model; closed by `close`."""
 
-    def __init__(self, model: Model, limits: EngineLimits, costs: CostModel) -> None:
+    def __init__(self, model: Model, limits: BatchLimits, costs: CostModel) -> None:
         self.model = model
         self.statistics = EngineStatistics()
-        self._limits = limits
         self._costs = costs
+        self._sizes = BatchSizes(limits, costs)
         self._queue = WindowQueue()
         self._changed = threading.Condition()
         self._n_preparing = Counter[Lane]()
-        self._n_alone = 0
         self._closed = False
         self._running: dict[int, _Running] = {}
         self._threads = [
@@ -137,23 +125,29 @@ class Engine:
         self.model.close()
 
     def _run(self, index: int) -> None:
-        while True:
-            batch = self._next_batch()
-            if batch is None:
-                return
-            key, n_windows = batch[0].key, len(batch)
-            with self._changed:  # another thread may be adding to the costs
-                predicted_s = self._costs.predict(key.context, n_windows)
-            self._running[index] = _Running(time.monotonic(), predicted_s)
-            again = self._settle(batch)
-            seconds = time.monotonic() - self._running.pop(index).since
+        while batch := self._next_batch():
             with self._changed:
-                self._learn(key, n_windows, seconds)
+                self._note_start(index, batch)
+            again = self._settle(batch)
+            with self._changed:
+                self._note_end(index, batch)
                 for task in reversed(again):
                     self._queue.push(task, front=True)
                 self._changed.notify(len(again))
                 if any(task.lane is Lane.INTERACTIVE for task in batch):
                     self._wait_for_people()
+
+    def _note_start(self, index: int, batch: list[WindowTask]) -> None:
+        predicted_s = self._costs.predict(batch[0].key.context, len(batch))
+        self._running[index] = _Running(time.monotonic(), predicted_s)
+        self.statistics.n_batches += 1
+        self.statistics.n_windows += len(batch)
+
+    def _note_end(self, index: int, batch: list[WindowTask]) -> None:
+        seconds = time.monotonic() - self._running.pop(index).since
+        self.statistics.busy_s += seconds
+        if not batch[0].key.detects:
+            self._sizes.ran(batch[0].key.context, len(batch), seconds)
 
     def _next_batch(self) -> list[WindowTask] | None:
         """Wait for windows and take a batch of them; None when the engine is closed."""
@@ -163,21 +157,27 @@ class Engine:
                 if self._closed:
                     return None
                 self._wait_for_more()
-                batch = [task for task in self._queue.take(self._fits) if _is_wanted(task)]
+                batch = [task for task in self._queue.take(self._sizes.fits) if _is_wanted(task)]
                 if batch:
                     return batch
 
     def _wait_for_more(self) -> None:
-        """Let jobs that are about to submit join the batch; never for long."""
-        began = time.monotonic()
-        while (head := self._queue.head()) and len(self._queue) < self._limits.max_windows:
-            left = began + self._worth_waiting_s(head) - time.monotonic()
-            if left <= 0 or self._closed:
+        """Let jobs that are about to submit join the batch: a moment for each that comes."""
+        began = came = time.monotonic()
+        n_before = 0
+        while head := self._queue.head():
+            context = head.key.context
+            n_windows = self._queue.n_like(head.key, self._sizes.max_windows)
+            if n_windows != n_before:
+                n_before, came = n_windows, time.monotonic()
+            longest = began + _FILL_WAIT_MOST * self._costs.predict(context, 1)
+            left = min(came + self._worth_waiting_s(head), longest) - time.monotonic()
+            if left <= 0 or self._closed or not self._sizes.fits(context, n_windows + 1):
                 return
             self._changed.wait(left)
 
     def _worth_waiting_s(self, head: WindowTask) -> float:
-        """Return how long a batch may wait to be fuller; people do not wait for bulk work."""
+        """Return how long to wait for one more window; people do not wait for bulk work."""
         n_preparing = self._n_preparing[Lane.INTERACTIVE]
         if head.lane is Lane.BULK:
             n_preparing += self._n_preparing[Lane.BULK]
@@ -190,23 +190,6 @@ class Engine:
             self._changed.wait_for(
                 lambda: self._closed or self._queue.n_waiting(Lane.INTERACTIVE), _FOLLOW_WAIT_S
             )
-
-    def _fits(self, key: BatchKey, n_windows: int) -> bool:
-        if n_windows > self._limits.max_windows:
-            return False
-        if n_windows == 2 and self._n_alone >= _ALONE_AT_MOST:
-            return True
-        alone_s = self._costs.predict(key.context, 1)
-        longest_s = max(self._limits.budget_s, _LITTLE_MORE * alone_s)
-        return self._costs.predict(key.context, n_windows) <= longest_s
-
-    def _learn(self, key: BatchKey, n_windows: int, seconds: float) -> None:
-        self.statistics.n_batches += 1
-        self.statistics.n_windows += n_windows
-        self.statistics.busy_s += seconds
-        self._n_alone = self._n_alone + 1 if n_windows == 1 else 0
-        if not key.detects:
-            self._costs.observe(key.context, n_windows, seconds)
 
     def _settle(self, batch: list[WindowTask]) -> list[WindowTask]:
         """Run a batch; if it fails, each window alone, so that none suffers for another.

@@ -14,12 +14,13 @@ from services.contract import model_registry
 from services.contract.errors import SttError
 from services.contract.model_bundle import ModelBundle, verify
 from services.contract.settings import WorkerSettings
-from services.worker.engine import Engine, EngineLimits
+from services.worker.batch_size import BatchLimits
+from services.worker.engine import Engine
 from services.worker.model_loader import load
 
 logger = logging.getLogger(__name__)
 
-_BUDGET_S = {"cpu": 0.5, "cuda": 1.0}
+_BUDGET_S = {"cpu": 0.5, "cuda": 2.0}
 
 
 @dataclass
@@ -110,7 +111,7 @@ class ServedModels:
 
     def _replace(self, bundle: ModelBundle) -> None:
         model, costs = load(bundle, self._settings)
-        limits = engine_limits(self._settings, model.device)
+        limits = batch_limits(self._settings, model.device)
         served = _Served(Engine(model, limits, costs))
         with self._lock:
             before, self._current = self._current, served
@@ -130,6 +131,6 @@ class ServedModels:
             logger.info("unloaded %s", served.engine.model.bundle.id)
 
 
-def engine_limits(settings: WorkerSettings, device: str) -> EngineLimits:
+def batch_limits(settings: WorkerSettings, device: str) -> BatchLimits:
     """Return how large a batch may be on a device."""
-    return EngineLimits(settings.max_batch_windows, settings.batch_budget_s or _BUDGET_S[device])
+    return BatchLimits(settings.max_batch_windows, settings.batch_budget_s or _BUDGET_S[device])

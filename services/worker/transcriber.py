@@ -123,9 +123,8 @@ class _Run:
         windows = cut_windows(self._counted(blocks), self.options, shape)
         if self.language is None and not self.options.detect_language_per_window:
             self._detect_language(windows)
-        while self._submit_next(windows):
-            self.hooks.check()
-            self._collect(_MAX_PENDING)
+        while self._submit_some(windows):
+            self._collect(_MAX_PENDING - 1)
         self._collect(0)
 
     def abort(self) -> None:
@@ -152,13 +151,17 @@ class _Run:
         earlier = self.finished[min(self.finished)]
         return Language(earlier.language, earlier.language_probability)
 
-    def _submit_next(self, windows: Iterator[Window]) -> bool:
-        """Prepare and submit the next window; False when there is none."""
+    def _submit_some(self, windows: Iterator[Window]) -> bool:
+        """Prepare and submit windows while few are under way; False when there are no more."""
         with self.engine.preparing(self.lane):
-            window = self._next(windows)
-            if window is not None:
+            while len(self._pending) < _MAX_PENDING:
+                window = self._next(windows)
+                if window is None:
+                    return False
                 self._submit(window, self._prepare(window), self.language, Readings(window))
-        return window is not None
+                self.hooks.check()
+                self._take_finished()
+        return True
 
     def _next(self, windows: Iterator[Window]) -> Window | None:
         return next((window for window in windows if window.index not in self.finished), None)
@@ -202,11 +205,14 @@ class _Run:
 
     def _collect(self, n_left: int) -> None:
         """Take finished windows in, and wait until at most `n_left` are under way."""
-        self._take([future for future in self._pending if future.done()])
+        self._take_finished()
         while len(self._pending) > n_left:
             done, _ = wait(self._pending, timeout=_CHECK_S, return_when=FIRST_COMPLETED)
             self.hooks.check()
             self._take(done)
+
+    def _take_finished(self) -> None:
+        self._take([future for future in self._pending if future.done()])
 
     def _take(self, futures: Iterable["Future[Any]"]) -> None:
         for future in futures:

@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from services.contract.schema import Lane
 from services.worker.decoding import BatchKey, WindowTask
@@ -41,11 +42,18 @@ class WindowQueue:
         """Return the window whose turn it is."""
         return next(self._waiting(), None)
 
-    def take(self, fits: Callable[[BatchKey, int], bool]) -> list[WindowTask]:
+    def n_like(self, key: BatchKey, at_most: int) -> int:
+        """Return how many windows wait that could be in one batch of that key; no more are counted
+        than asked for, as there may be thousands.
+        """
+        like = (task for task in self._waiting() if task.key == key)
+        return sum(1 for _ in islice(like, at_most))
+
+    def take(self, fits: Callable[[int, int], bool]) -> list[WindowTask]:
         """Remove and return the next batch: windows of one key, at most one round per job first.
 
         Args:
-            fits: whether a batch of that key may have that many windows; one always may.
+            fits: whether a batch of that context may have that many windows; one always may.
         """
         head = self.head()
         if head is None:
@@ -53,7 +61,7 @@ class WindowQueue:
         key, chosen = head.key, [head]
         for task in self._waiting():
             if task is not head and task.key == key:
-                if not fits(key, len(chosen) + 1):
+                if not fits(key.context, len(chosen) + 1):
                     break
                 chosen.append(task)
         for task in chosen:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from services.contract import model_bundle
 from services.contract.settings import WorkerSettings
 from services.worker.audio import decode
-from services.worker.engine import Engine, EngineLimits
+from services.worker.batch_size import BatchLimits
+from services.worker.engine import Engine
 from services.worker.model_loader import load
 from services.worker.samples import SAMPLE_RATE
 from tests.redis_server import RedisServer
@@ -56,7 +57,7 @@ def open_engine(settings: WorkerSettings) -> Iterator[Callable[[Path], Engine]]:
     def get(path: Path) -> Engine:
         if path not in engines:
             model, costs = load(model_bundle.read(path), settings)
-            engines[path] = Engine(model, EngineLimits(max_windows=8, budget_s=60), costs)
+            engines[path] = Engine(model, BatchLimits(max_windows=8, budget_s=60), costs)
         return engines[path]
 
     yield get

@@ -25,6 +25,9 @@ from services.contract.schema import (
 from services.worker.samples import SAMPLE_RATE
 from tests.waiting import wait_until
 
+#: What docker-compose.yml and Kubernetes give a worker to stop in.
+GRACE_S = 20
+
 
 class Stack:
     """What a test talks to; `close` ends every process it started."""

@@ -8,6 +8,8 @@ from services.contract.schema import TEMPERATURE_LADDER, Lane, TranscriptionOpti
 from services.worker.decoding import WindowTask, ladder, run_batch
 from services.worker.engine import Engine
 from services.worker.prompts import build_prompt
+from services.worker.samples import SAMPLE_RATE
+from tests.worker.window_tasks import CALM, Samples, clips, run, task
 
 
 def test_the_ladder_is_climbed_unless_a_temperature_is_fixed() -> None:
@@ -70,3 +72,80 @@ def test_windows_that_write_their_times_are_not_decoded_with_those_that_do_not(
         for prompt in prompts
     )
     assert one.key.prompt_length == other.key.prompt_length and one.key != other.key
+
+
+def test_a_suspicious_window_climbs_the_ladder_and_its_neighbour_does_not(
+    babbling_engine: Engine, spoken: Samples
+) -> None:
+    impossible = CALM.model_copy(update={"log_prob_threshold": 0.0})
+    first, second = spoken[: 2 * SAMPLE_RATE], spoken[SAMPLE_RATE : 3 * SAMPLE_RATE]
+    climbed, calm = run(
+        babbling_engine, [task(babbling_engine, first, impossible), task(babbling_engine, second)]
+    )
+    assert climbed.n_attempts == 7, "once padded, then five more temperatures"
+    assert climbed.is_suspicious
+    assert calm.n_attempts == 1 and not calm.is_suspicious and calm.attempt.temperature == 0
+
+
+def test_a_suspicious_window_is_padded_before_any_temperature(
+    babbling_engine: Engine, spoken: Samples
+) -> None:
+    clip = spoken[: 2 * SAMPLE_RATE]
+    (unpadded,) = run(babbling_engine, [task(babbling_engine, clip)])
+    babbling_engine.model.short_context = False
+    (full,) = run(babbling_engine, [task(babbling_engine, clip)])
+    babbling_engine.model.short_context = True
+    assert unpadded.attempt.tokens != full.attempt.tokens, "padding makes no difference here"
+    between = (unpadded.attempt.avg_logprob + full.attempt.avg_logprob) / 2
+    doubtful = CALM.model_copy(update={"log_prob_threshold": between})
+    (decoded,) = run(babbling_engine, [task(babbling_engine, clip, doubtful)])
+    assert decoded.attempt.tokens == full.attempt.tokens
+    assert decoded.n_attempts == 2 and decoded.attempt.temperature == 0
+
+
+def test_the_likeliest_attempt_is_kept_when_all_are_suspicious(
+    babbling_engine: Engine, spoken: Samples
+) -> None:
+    impossible = CALM.model_copy(update={"log_prob_threshold": 0.0})
+    waiting = task(babbling_engine, spoken[: 2 * SAMPLE_RATE], impossible)
+    (decoded,) = run(babbling_engine, [waiting])
+    assert len(waiting.attempts) == 5, "all but the last, which ended it"
+    assert decoded.attempt.avg_logprob >= max(a.avg_logprob for a in waiting.attempts)
+
+
+def test_another_temperature_does_not_encode_again(
+    babbling_engine: Engine, spoken: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_encoded = []
+    encode = babbling_engine.model.encode
+    monkeypatch.setattr(
+        babbling_engine.model, "encode", lambda f: (n_encoded.append(len(f)), encode(f))[1]
+    )
+    impossible = CALM.model_copy(update={"log_prob_threshold": 0.0})
+    run(babbling_engine, [task(babbling_engine, spoken[: 2 * SAMPLE_RATE], impossible)])
+    assert n_encoded == [1, 1], "without padding and with it, not for each temperature"
+
+
+def test_probable_silence_has_no_text(engine: Engine, spoken: Samples) -> None:
+    options = CALM.model_copy(update={"no_speech_threshold": 0.0})
+    (decoded,) = run(engine, [task(engine, spoken[: 2 * SAMPLE_RATE], options)])
+    assert decoded.segments == []
+
+
+def test_segments_end_within_their_window(babbling_engine: Engine, spoken: Samples) -> None:
+    for clip in clips(spoken, [0.02, 0.3, 1.6, 2.56, 3.0]):
+        (decoded,) = run(babbling_engine, [task(babbling_engine, clip)])
+        for segment in decoded.segments:
+            assert 0 <= segment.start <= segment.end <= len(clip) / SAMPLE_RATE + 0.01
+
+
+def test_words_are_aligned_inside_their_segments(engine: Engine, spoken: Samples) -> None:
+    options = CALM.model_copy(update={"word_timestamps": True})
+    decoded = run(engine, [task(engine, clip, options) for clip in clips(spoken, [2.0, 3.0, 5.0])])
+    for each in decoded:
+        (segment,) = each.segments
+        assert segment.words is not None
+        assert "".join(word.word for word in segment.words) == segment.text
+        starts = [word.start for word in segment.words]
+        assert starts == sorted(starts)
+        assert all(word.start <= word.end for word in segment.words)

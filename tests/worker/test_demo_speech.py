@@ -13,7 +13,8 @@ from services.contract.model_registry import resolve
 from services.contract.schema import Transcript, TranscriptionOptions
 from services.contract.settings import WorkerSettings
 from services.worker.audio import decode
-from services.worker.engine import Engine, EngineLimits
+from services.worker.batch_size import BatchLimits
+from services.worker.engine import Engine
 from services.worker.model_loader import load
 from services.worker.samples import SAMPLE_RATE
 from services.worker.transcriber import Transcriber
@@ -41,7 +42,7 @@ def transcriber(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Transcribe
     models_dir = tmp_path_factory.mktemp("models")
     settings = WorkerSettings(device="cpu", models_dir=models_dir)
     model, costs = load(resolve("demo", models_dir), settings)
-    engine = Engine(model, EngineLimits(max_windows=8, budget_s=5), costs)
+    engine = Engine(model, BatchLimits(max_windows=8, budget_s=5), costs)
     yield Transcriber(engine)
     engine.close()
 

@@ -1,63 +1,40 @@
+"""How windows of all jobs become batches, and who waits for whom."""
+
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from services.contract import model_bundle
 from services.contract.errors import TranscriptionError
-from services.contract.schema import Lane, TranscriptionOptions
+from services.contract.schema import Lane
 from services.contract.settings import WorkerSettings
 from services.worker import engine as engine_module
+from services.worker.batch_size import BatchLimits
 from services.worker.cost_model import CostModel
-from services.worker.decoding import Decoded, WindowTask
-from services.worker.engine import Engine, EngineLimits
+from services.worker.decoding import WindowTask
+from services.worker.engine import Engine
 from services.worker.model_loader import load
-from services.worker.prompts import build_prompt
 from services.worker.samples import SAMPLE_RATE
-
-Samples = NDArray[np.float32]
-CALM = TranscriptionOptions(
-    beam_size=2,
-    best_of=2,
-    compression_ratio_threshold=None,
-    log_prob_threshold=None,
-    no_speech_threshold=None,
-)
+from tests.worker.window_tasks import CALM, Samples, clips, run, task
 
 
-def task(
-    engine: Engine, samples: Samples, options: TranscriptionOptions = CALM, job: str = "job"
-) -> WindowTask:
-    return WindowTask(
-        job=job,
-        lane=Lane.INTERACTIVE,
-        options=options,
-        features=engine.model.log_mel(samples),
-        n_frames=len(samples) // 160,
-        language="sv",
-        prompt=build_prompt(engine.model, "sv", options),
-    )
+def noted_batches(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.0) -> list[list[str]]:
+    """Let batches take so long and find nothing; return the list of them, by the jobs' names."""
+    batches: list[list[str]] = []
 
-
-def run(engine: Engine, tasks: list[WindowTask]) -> list[Decoded]:
-    with engine.preparing(Lane.INTERACTIVE):
+    def note(model: Any, tasks: list[WindowTask]) -> list[WindowTask]:
+        batches.append([each.job for each in tasks])
+        time.sleep(seconds)
         for each in tasks:
-            engine.submit(each)
-    return [each.future.result(60) for each in tasks]
+            each.future.set_result(None)
+        return []
 
-
-def clips(spoken: Samples, seconds: list[float]) -> list[Samples]:
-    starts = range(0, len(spoken) - 10 * SAMPLE_RATE, 4 * SAMPLE_RATE)
-    return [
-        spoken[start : start + int(s * SAMPLE_RATE)]
-        for start, s in zip(starts, seconds, strict=False)
-    ]
+    monkeypatch.setattr(engine_module, "run_batch", note)
+    return batches
 
 
 def test_a_transcript_does_not_depend_on_its_neighbours(
@@ -94,7 +71,7 @@ def test_a_window_that_is_being_prepared_is_waited_for_if_it_saves_much(
     for _ in range(40):
         costs.observe(3000, 1, 10.0)
         costs.observe(3000, 4, batch_of_four_s)
-    engine = Engine(model, EngineLimits(max_windows=2, budget_s=60), costs)
+    engine = Engine(model, BatchLimits(max_windows=2, budget_s=60), costs)
     engine.model.short_context = False
     first, second = (task(engine, spoken[: 2 * SAMPLE_RATE], job=str(n)) for n in range(2))
     with engine.preparing(preparing):
@@ -105,6 +82,66 @@ def test_a_window_that_is_being_prepared_is_waited_for_if_it_saves_much(
         each.future.result(60)
     assert engine.statistics.n_batches == expected
     engine.close()
+
+
+def test_a_batch_waits_as_long_as_windows_keep_coming(
+    settings: WorkerSettings, short_bundle_dir: Path, spoken: Samples
+) -> None:
+    """Five windows of one recording: all of them take longer than one is worth waiting for."""
+    model, _ = load(model_bundle.read(short_bundle_dir), settings)
+    costs = CostModel(s_per_frame=10.0 / 3000, share=0.01)
+    engine = Engine(model, BatchLimits(max_windows=16, budget_s=60), costs)
+    engine.model.short_context = False
+    tasks = [task(engine, spoken[: 2 * SAMPLE_RATE]) for _ in range(5)]
+    with engine.preparing(Lane.INTERACTIVE):
+        for each in tasks:
+            engine.submit(each)
+            time.sleep(0.5)  # what it takes to prepare the next, of 2 s; 5 s for all
+    for each in tasks:
+        each.future.result(60)
+    assert engine.statistics.n_batches == 1
+    engine.close()
+
+
+def test_a_batch_does_not_wait_for_windows_that_would_not_fit(
+    settings: WorkerSettings, short_bundle_dir: Path, spoken: Samples
+) -> None:
+    """As on a processor, where one window of a long recording is a batch."""
+    model, _ = load(model_bundle.read(short_bundle_dir), settings)
+    costs = CostModel(s_per_frame=1000 / 3000, share=0.9)  # a wait would be 20 s
+    engine = Engine(model, BatchLimits(max_windows=16, budget_s=1), costs)
+    engine.model.short_context = False
+    with engine.preparing(Lane.INTERACTIVE):
+        first = task(engine, spoken[: 2 * SAMPLE_RATE])
+        engine.submit(first)
+        first.future.result(15)
+    engine.close()
+
+
+def test_windows_that_cannot_join_do_not_count_as_a_fuller_batch(
+    settings: WorkerSettings,
+    short_bundle_dir: Path,
+    spoken: Samples,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where many people send clips of many lengths: three of another length wait already."""
+    model, _ = load(model_bundle.read(short_bundle_dir), settings)
+    batches = noted_batches(monkeypatch)
+    costs = CostModel(s_per_frame=10.0 / 300, share=0.1)  # a wait of 1.8 s
+    engine = Engine(model, BatchLimits(max_windows=3, budget_s=60), costs)
+    first, second = (task(engine, spoken[: 2 * SAMPLE_RATE], job=job) for job in ("a", "b"))
+    longer = [task(engine, spoken[: 8 * SAMPLE_RATE], job="longer") for _ in range(3)]
+    assert first.key != longer[0].key
+    with engine.preparing(Lane.INTERACTIVE):
+        with engine._changed:
+            for each in (first, *longer):
+                engine.submit(each)
+        time.sleep(0.2)  # what it takes to prepare the other one
+        engine.submit(second)
+    for each in (first, second, *longer):
+        each.future.result(30)
+    engine.close()
+    assert batches == [["a", "b"], ["longer"] * 3]
 
 
 def test_windows_of_different_options_run_apart_and_each_gets_its_own(
@@ -121,83 +158,6 @@ def test_windows_of_different_options_run_apart_and_each_gets_its_own(
     assert [d.attempt.tokens for d in together] == [d.attempt.tokens for d in alone]
 
 
-def test_a_suspicious_window_climbs_the_ladder_and_its_neighbour_does_not(
-    babbling_engine: Engine, spoken: Samples
-) -> None:
-    impossible = CALM.model_copy(update={"log_prob_threshold": 0.0})
-    first, second = spoken[: 2 * SAMPLE_RATE], spoken[SAMPLE_RATE : 3 * SAMPLE_RATE]
-    climbed, calm = run(
-        babbling_engine, [task(babbling_engine, first, impossible), task(babbling_engine, second)]
-    )
-    assert climbed.n_attempts == 7, "once padded, then five more temperatures"
-    assert climbed.is_suspicious
-    assert calm.n_attempts == 1 and not calm.is_suspicious and calm.attempt.temperature == 0
-
-
-def test_a_suspicious_window_is_padded_before_any_temperature(
-    babbling_engine: Engine, spoken: Samples
-) -> None:
-    clip = spoken[: 2 * SAMPLE_RATE]
-    (unpadded,) = run(babbling_engine, [task(babbling_engine, clip)])
-    babbling_engine.model.short_context = False
-    (full,) = run(babbling_engine, [task(babbling_engine, clip)])
-    babbling_engine.model.short_context = True
-    assert unpadded.attempt.tokens != full.attempt.tokens, "padding makes no difference here"
-    between = (unpadded.attempt.avg_logprob + full.attempt.avg_logprob) / 2
-    doubtful = CALM.model_copy(update={"log_prob_threshold": between})
-    (decoded,) = run(babbling_engine, [task(babbling_engine, clip, doubtful)])
-    assert decoded.attempt.tokens == full.attempt.tokens
-    assert decoded.n_attempts == 2 and decoded.attempt.temperature == 0
-
-
-def test_the_likeliest_attempt_is_kept_when_all_are_suspicious(
-    babbling_engine: Engine, spoken: Samples
-) -> None:
-    impossible = CALM.model_copy(update={"log_prob_threshold": 0.0})
-    waiting = task(babbling_engine, spoken[: 2 * SAMPLE_RATE], impossible)
-    (decoded,) = run(babbling_engine, [waiting])
-    assert len(waiting.attempts) == 5, "all but the last, which ended it"
-    assert decoded.attempt.avg_logprob >= max(a.avg_logprob for a in waiting.attempts)
-
-
-def test_another_temperature_does_not_encode_again(
-    babbling_engine: Engine, spoken: Samples, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    n_encoded = []
-    encode = babbling_engine.model.encode
-    monkeypatch.setattr(
-        babbling_engine.model, "encode", lambda f: (n_encoded.append(len(f)), encode(f))[1]
-    )
-    impossible = CALM.model_copy(update={"log_prob_threshold": 0.0})
-    run(babbling_engine, [task(babbling_engine, spoken[: 2 * SAMPLE_RATE], impossible)])
-    assert n_encoded == [1, 1], "without padding and with it, not for each temperature"
-
-
-def test_probable_silence_has_no_text(engine: Engine, spoken: Samples) -> None:
-    options = CALM.model_copy(update={"no_speech_threshold": 0.0})
-    (decoded,) = run(engine, [task(engine, spoken[: 2 * SAMPLE_RATE], options)])
-    assert decoded.segments == []
-
-
-def test_segments_end_within_their_window(babbling_engine: Engine, spoken: Samples) -> None:
-    for clip in clips(spoken, [0.02, 0.3, 1.6, 2.56, 3.0]):
-        (decoded,) = run(babbling_engine, [task(babbling_engine, clip)])
-        for segment in decoded.segments:
-            assert 0 <= segment.start <= segment.end <= len(clip) / SAMPLE_RATE + 0.01
-
-
-def test_words_are_aligned_inside_their_segments(engine: Engine, spoken: Samples) -> None:
-    options = CALM.model_copy(update={"word_timestamps": True})
-    decoded = run(engine, [task(engine, clip, options) for clip in clips(spoken, [2.0, 3.0, 5.0])])
-    for each in decoded:
-        (segment,) = each.segments
-        assert segment.words is not None
-        assert "".join(word.word for word in segment.words) == segment.text
-        starts = [word.start for word in segment.words]
-        assert starts == sorted(starts)
-        assert all(word.start <= word.end for word in segment.words)
-
-
 def test_a_canceled_window_is_not_decoded(engine: Engine, spoken: Samples) -> None:
     clip = spoken[: 2 * SAMPLE_RATE]
     before = engine.statistics.n_windows
@@ -211,34 +171,9 @@ def test_a_canceled_window_is_not_decoded(engine: Engine, spoken: Samples) -> No
     assert engine.statistics.n_windows == before + 1
 
 
-@pytest.mark.parametrize(
-    ("one_s", "four_s", "most"),
-    [
-        pytest.param(1.0, 2.8, 3, id="three windows fit"),
-        pytest.param(3.0, 3.3, 8, id="one takes longer than the budget, more cost little"),
-        pytest.param(3.0, 12.0, 1, id="each takes longer than the budget"),
-    ],
-)
-def test_a_batch_takes_the_budget_or_little_more_than_one_window(
-    open_engine: Callable[[Path], Engine],
-    short_bundle_dir: Path,
-    spoken: Samples,
-    one_s: float,
-    four_s: float,
-    most: int,
-) -> None:
-    costs = CostModel()
-    for _ in range(50):
-        costs.observe(300, 1, one_s)
-        costs.observe(300, 4, four_s)
-    engine = Engine.__new__(Engine)
-    engine._limits, engine._costs = EngineLimits(max_windows=8, budget_s=2.3), costs
-    engine._n_alone = 0
-    key = task(open_engine(short_bundle_dir), spoken[: 2 * SAMPLE_RATE]).key
-    assert [n for n in range(1, 12) if engine._fits(key, n)] == list(range(1, most + 1))
-
-
-def test_one_slow_pair_is_not_the_last_that_is_tried(
+@pytest.mark.parametrize("slow", [2, 3], ids=["a slow pair", "slow threes"])
+def test_one_slow_batch_is_not_the_last_of_its_size_that_is_tried(
+    slow: int,
     settings: WorkerSettings,
     short_bundle_dir: Path,
     spoken: Samples,
@@ -246,22 +181,13 @@ def test_one_slow_pair_is_not_the_last_that_is_tried(
 ) -> None:
     """As on a GPU, where more windows cost next to nothing but one takes longer than the budget."""
     model, _ = load(model_bundle.read(short_bundle_dir), settings)
-    sizes: list[int] = []
-
-    def note(model: Any, tasks: list[WindowTask]) -> list[WindowTask]:
-        sizes.append(len(tasks))
-        time.sleep(0.01)
-        for each in tasks:
-            each.future.set_result(None)
-        return []
-
-    monkeypatch.setattr(engine_module, "run_batch", note)
+    batches = noted_batches(monkeypatch, seconds=0.01)
     costs = CostModel()
-    engine = Engine(model, EngineLimits(max_windows=8, budget_s=0.001), costs)
-    waiting = [task(engine, spoken[: 2 * SAMPLE_RATE]) for _ in range(150)]
+    engine = Engine(model, BatchLimits(max_windows=8, budget_s=0.001), costs)
+    waiting = [task(engine, spoken[: 2 * SAMPLE_RATE]) for _ in range(400)]
     context = waiting[0].key.context
-    for n_windows in (1, 2):  # four times the one alone
-        costs.observe(context, n_windows, 0.01 * n_windows**2)
+    for n_windows in range(1, slow + 1):  # the last of them much slower than the others
+        costs.observe(context, n_windows, 0.01 * (9 if n_windows == slow else 1))
     with engine._changed:  # all are there before the first batch begins
         for each in waiting:
             engine._queue.push(each)
@@ -269,7 +195,7 @@ def test_one_slow_pair_is_not_the_last_that_is_tried(
     for each in waiting:
         each.future.result(30)
     engine.close()
-    assert max(sizes) > 2
+    assert max(len(batch) for batch in batches) > slow
 
 
 def test_a_batch_that_never_ends_is_noticed(
@@ -301,7 +227,7 @@ def test_a_closed_engine_takes_nothing(
     settings: Any, short_bundle_dir: Path, spoken: Samples
 ) -> None:
     model, costs = load(model_bundle.read(short_bundle_dir), settings)
-    engine = Engine(model, EngineLimits(8, 1.0), costs)
+    engine = Engine(model, BatchLimits(8, 1.0), costs)
     late = task(engine, spoken[: 2 * SAMPLE_RATE])
     engine.close()
     with pytest.raises(TranscriptionError):
@@ -316,17 +242,9 @@ def test_what_follows_from_a_window_of_people_comes_before_bulk_work(
 ) -> None:
     one_thread = settings.model_copy(update={"cpu_threads": 1})
     model, costs = load(model_bundle.read(short_bundle_dir), one_thread)
-    ran: list[str] = []
-
-    def note(model: Any, tasks: list[WindowTask]) -> list[WindowTask]:
-        ran.extend(each.job for each in tasks)
-        for each in tasks:
-            each.future.set_result(None)
-        return []
-
-    monkeypatch.setattr(engine_module, "run_batch", note)
+    batches = noted_batches(monkeypatch)
     monkeypatch.setattr(engine_module, "_FOLLOW_WAIT_S", 10.0)
-    engine = Engine(model, EngineLimits(max_windows=1, budget_s=60), costs)
+    engine = Engine(model, BatchLimits(max_windows=1, budget_s=60), costs)
     clip = spoken[: 2 * SAMPLE_RATE]
     whole, part = (task(engine, clip, job=job) for job in ("whole", "part"))
     bulk = [replace(task(engine, clip, job=f"bulk-{n}"), lane=Lane.BULK) for n in range(3)]
@@ -337,4 +255,4 @@ def test_what_follows_from_a_window_of_people_comes_before_bulk_work(
     engine.submit(part)
     bulk[-1].future.result(30)
     engine.close()
-    assert ran == ["whole", "part", "bulk-0", "bulk-1", "bulk-2"]
+    assert batches == [["whole"], ["part"], ["bulk-0"], ["bulk-1"], ["bulk-2"]]

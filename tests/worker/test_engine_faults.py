@@ -7,19 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from services.contract import model_bundle
 from services.contract.errors import GpuMemoryError, TranscriptionError
 from services.contract.schema import Lane
 from services.worker import decoding
+from services.worker.batch_size import BatchLimits
 from services.worker.cost_model import CostModel
-from services.worker.engine import Engine, EngineLimits
+from services.worker.engine import Engine
 from services.worker.model_loader import load
 from services.worker.samples import SAMPLE_RATE
-from tests.worker.test_engine import CALM, run, task
-
-Samples = NDArray[np.float32]
+from tests.worker.window_tasks import CALM, Samples, run, task
 
 
 class Breaking:
@@ -106,7 +104,7 @@ def test_threads_of_an_engine_use_its_costs_one_at_a_time(
     costs = Watched()
     model, _ = load(model_bundle.read(short_bundle_dir), settings)
     assert model.n_parallel > 1
-    engine = Engine(model, EngineLimits(max_windows=1, budget_s=60), costs)
+    engine = Engine(model, BatchLimits(max_windows=1, budget_s=60), costs)
     run(engine, [task(engine, spoken[: 2 * SAMPLE_RATE], job=str(i)) for i in range(20)])
     engine.close()
     assert not costs.was_shared

@@ -17,7 +17,7 @@ from services.worker.samples import SAMPLE_RATE
 from tests.redis_server import RedisServer
 from tests.waiting import wait_until
 from tests.worker import models
-from tests.worker.stack import Stack
+from tests.worker.stack import GRACE_S, Stack
 from tests.worker.staged_worker import POISON_SAMPLES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -64,10 +64,8 @@ def test_a_signal_gives_jobs_back_without_a_retry(
     jobs = [stack.send(recording(200), lane=Lane.BULK) for _ in range(6)]
     stack.wait_for(jobs, JobStatus.PROCESSING, timeout_s=90)
     retries = [stack.queue.fetch(job_id).retries_left for job_id in jobs]
-    asked_at = time.monotonic()
     worker.send_signal(number)
-    assert worker.wait(15) == 0
-    assert time.monotonic() - asked_at < 10
+    assert worker.wait(GRACE_S) == 0
     assert all(stack.status(job_id) is JobStatus.QUEUED for job_id in jobs)
     assert stack.queue.depth()[Lane.BULK] == 6
     assert [stack.queue.fetch(job_id).retries_left for job_id in jobs] == retries
@@ -127,10 +125,11 @@ def test_a_poisonous_clip_is_quarantined_and_its_neighbours_finish(
 def test_a_running_job_is_canceled_quickly_and_others_go_on(
     stack: Stack, recording: Callable[[float], Samples]
 ) -> None:
-    stack.start_worker(seconds_per_call=0.3)
-    long, short = stack.send(recording(600), lane=Lane.BULK), stack.send(recording(60))
+    stack.start_worker(seconds_per_call=5.0)
+    long, short = stack.send(recording(600), lane=Lane.BULK), stack.send(recording(20))
     stack.wait_for([long, short], JobStatus.PROCESSING, timeout_s=90)
     stack.store.cancel(long)
+    # Before a window is done, which would find out, too.
     wait_until(lambda: long not in stack.queue.started_ids(), timeout_s=4, what="the run to end")
     stack.wait_for([short], JobStatus.SUCCEEDED, timeout_s=150)
     assert stack.status(long) is JobStatus.CANCELED

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from services.contract.schema import JobStatus, Lane
 from tests.redis_server import RedisServer
 from tests.waiting import wait_until
-from tests.worker.stack import Stack
+from tests.worker.stack import GRACE_S, Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -59,7 +59,7 @@ def test_a_worker_stops_well_while_redis_is_full(stack: Stack, recording: Cut) -
     stack.redis.config_set("maxmemory", 1)
     wait_until(lambda: "a run waits" in stack.logs(), timeout_s=60, what="a window that waits")
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(15) == 0
+    assert worker.wait(GRACE_S) == 0
     stack.redis.config_set("maxmemory", 0)
     stack.start_worker()
     stack.wait_for(jobs, JobStatus.SUCCEEDED, timeout_s=120)
@@ -74,7 +74,7 @@ def test_a_worker_stops_in_time_although_redis_is_silent(
     stack.wait_for(jobs, JobStatus.PROCESSING, timeout_s=90)
     redis_server.pause()
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(15) == 0
+    assert worker.wait(GRACE_S) == 0
     redis_server.resume()
     stack.start_worker()
     stack.wait_for(jobs, JobStatus.SUCCEEDED, timeout_s=120)

@@ -2,7 +2,8 @@ import io
 import shutil
 import threading
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from services.contract.errors import (
     UnsupportedLanguageError,
     UnsupportedTaskError,
 )
-from services.contract.schema import TranscriptionOptions, WindowResult
+from services.contract.schema import Lane, TranscriptionOptions, WindowResult
+from services.worker.decoding import WindowTask
 from services.worker.engine import Engine
 from services.worker.samples import SAMPLE_RATE
 from services.worker.transcriber import Hooks, Transcriber
@@ -101,6 +103,31 @@ def test_a_long_recording_streams_its_windows_in_recording_time(
         for segment in window.segments:
             assert window.start <= segment.start and segment.end <= window.end
     assert transcript.text == " ".join([SENTENCE] * len(windows))
+
+
+def test_the_engine_knows_of_windows_to_come_until_the_last_is_cut(
+    engine: Engine, long_wav: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that it does not begin with the first alone."""
+    told: list[str] = []
+    preparing, submit = engine.preparing, engine.submit
+
+    @contextmanager
+    def note_preparing(lane: Lane) -> Iterator[None]:
+        with preparing(lane):
+            told.append("begins")
+            yield
+            told.append("ends")
+
+    def note_submit(task: WindowTask) -> None:
+        told.append("window")
+        submit(task)
+
+    monkeypatch.setattr(engine, "preparing", note_preparing)
+    monkeypatch.setattr(engine, "submit", note_submit)
+    Transcriber(engine).transcribe(long_wav, TranscriptionOptions(language="sv"))
+    n_windows = told.index("ends") - 1
+    assert n_windows > 2 and told[: n_windows + 1] == ["begins", *n_windows * ["window"]]
 
 
 def test_what_a_model_leaves_out_at_the_end_of_a_window_is_read_next(

@@ -39,6 +39,15 @@ def test_a_long_job_does_not_keep_its_place() -> None:
     assert [jobs_of(queue.take(up_to(1))) for _ in range(4)] == [["a"], ["b"], ["a"], ["b"]]
 
 
+def test_only_windows_of_one_key_are_counted_for_a_batch() -> None:
+    queue = WindowQueue()
+    windows = [task("a"), task("b", Lane.BULK), task("c", context=300)]
+    for each in windows:
+        queue.push(each)
+    assert [queue.n_like(each.key, 9) for each in windows] == [2, 2, 1]
+    assert queue.n_like(windows[0].key, 1) == 1
+
+
 def test_interactive_goes_first_and_bulk_fills_up() -> None:
     queue = WindowQueue()
     for job, lane in (("slow", Lane.BULK), ("slow", Lane.BULK), ("quick", Lane.INTERACTIVE)):

@@ -1,0 +1,54 @@
+"""How many windows a batch may have: as many as are predicted to run within a time budget."""
+
+from collections import defaultdict, deque
+from dataclasses import dataclass
+
+from services.worker.cost_model import CostModel
+
+#: A batch may take so many times one window, whatever the budget: on a GPU one can take longer
+#: than that, and more of them, which cost next to nothing, would never be tried.
+_LITTLE_MORE = 1.5
+#: When most of so many batches of one context were as large as any, one more window may run,
+#: whatever is predicted: batches of one size do not tell what others cost, and a pair that was slow
+#: by chance, or as its text was long, would otherwise stay the last one that was tried.
+_N_RECENT = 16
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """What the operator allows."""
+
+    max_windows: int
+    budget_s: float
+    """No batch is started that is predicted to take longer, but for one that takes little more than
+    a single window would."""
+
+
+class BatchSizes:
+    """Tells by what earlier batches cost whether a larger one fits. Not thread-safe."""
+
+    def __init__(self, limits: BatchLimits, costs: CostModel) -> None:
+        self.max_windows = limits.max_windows
+        self._budget_s = limits.budget_s
+        self._costs = costs
+        self._recent: defaultdict[int, deque[int]] = defaultdict(lambda: deque(maxlen=_N_RECENT))
+
+    def fits(self, context: int, n_windows: int) -> bool:
+        """Whether a batch may have so many windows of that context; one always runs."""
+        if n_windows > self.max_windows:
+            return False
+        if self._is_next(context, n_windows):
+            return True
+        longest_s = max(self._budget_s, _LITTLE_MORE * self._costs.predict(context, 1))
+        return self._costs.predict(context, n_windows) <= longest_s
+
+    def ran(self, context: int, n_windows: int, seconds: float) -> None:
+        """Learn from a batch that ran."""
+        self._recent[context].append(n_windows)
+        self._costs.observe(context, n_windows, seconds)
+
+    def _is_next(self, context: int, n_windows: int) -> bool:
+        sizes = self._recent[context]
+        if len(sizes) < _N_RECENT or n_windows != max(sizes) + 1:
+            return False
+        return sizes.count(max(sizes)) > _N_RECENT / 2

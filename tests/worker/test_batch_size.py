@@ -1,0 +1,34 @@
+import pytest
+
+from services.worker.batch_size import BatchLimits, BatchSizes
+from services.worker.cost_model import CostModel
+
+
+@pytest.mark.parametrize(
+    ("one_s", "four_s", "most"),
+    [
+        pytest.param(1.0, 2.8, 3, id="three windows fit"),
+        pytest.param(3.0, 3.3, 8, id="one takes longer than the budget, more cost little"),
+        pytest.param(3.0, 12.0, 1, id="each takes longer than the budget"),
+    ],
+)
+def test_a_batch_takes_the_budget_or_little_more_than_one_window(
+    one_s: float, four_s: float, most: int
+) -> None:
+    sizes = BatchSizes(BatchLimits(max_windows=8, budget_s=2.3), CostModel())
+    for _ in range(50):
+        sizes.ran(300, 1, one_s)
+        sizes.ran(300, 4, four_s)
+    assert [n for n in range(1, 12) if sizes.fits(300, n)] == list(range(1, most + 1))
+
+
+def test_each_context_tries_larger_batches_on_its_own() -> None:
+    """As where short clips run three at a time, and of longer ones not even two seem to fit."""
+    costs = CostModel(s_per_frame=0.001, share=0.9)
+    sizes = BatchSizes(BatchLimits(max_windows=8, budget_s=1.0), costs)
+    assert not sizes.fits(600, 2)
+    for _ in range(16):
+        sizes.ran(300, 3, costs.predict(300, 3))
+        sizes.ran(600, 1, costs.predict(600, 1))
+    assert sizes.fits(600, 2) and not sizes.fits(600, 3)
+    assert sizes.fits(300, 4)
