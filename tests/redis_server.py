@@ -101,7 +101,7 @@ class RedisServer:
     def _end(self, number: int) -> None:
         if self._process is not None:
             self._process.send_signal(number)
-            self._process.wait(20)
+            self._process.wait(60)
             self._process = None
 
     def _answers(self) -> bool:

@@ -4,8 +4,11 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float, what: str) -> None:
-    """Look until the condition holds; fail with what was waited for after timeout_s seconds."""
+def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 60) -> None:
+    """Look until the condition holds; fail with what was waited for after timeout_s seconds.
+
+    The limit is for what never comes: where a test is about time, it gives one.
+    """
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, f"waited {timeout_s:.0f} s in vain for {what}"

@@ -62,4 +62,4 @@ def strict_client(strict_api: RunningApi) -> Iterator[httpx.Client]:
     with strict_api.client() as http:
         yield http
         assert http.get("/healthz").status_code == 200
-    wait_until(lambda: strict_api.stored() == before, timeout_s=5, what="an empty store")
+    wait_until(lambda: strict_api.stored() == before, what="an empty store")

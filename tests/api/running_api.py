@@ -30,12 +30,12 @@ class RunningApi:
 
     def __enter__(self) -> "RunningApi":
         self._thread.start()
-        wait_until(lambda: self.server.started, timeout_s=20, what="the API")
+        wait_until(lambda: self.server.started, what="the API")
         return self
 
     def __exit__(self, *_: object) -> None:
         self.server.should_exit = True
-        self._thread.join(timeout=20)
+        self._thread.join(timeout=60)
         assert not self._thread.is_alive()
 
     @property

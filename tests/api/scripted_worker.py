@@ -53,7 +53,7 @@ class ScriptedWorker(threading.Thread):
     def __exit__(self, *_: object) -> None:
         self._asked_to_stop.set()
         self.gate.set()
-        self.join(timeout=10)
+        self.join(timeout=60)
         self.redis.close()
 
     def report(self) -> None:

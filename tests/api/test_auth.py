@@ -84,7 +84,7 @@ def test_nothing_of_a_key_answers_for_another(redis_url: str, tmp_path: Path) ->
         ids = [answer.json()["id"] for answer in jobs]
         assert ids[0] == ids[1] != ids[2]
         assert "idempotency-replayed" not in jobs[2].headers
-        wait_until(lambda: served_by(anna) == BUNDLE, timeout_s=10, what="the worker to be seen")
+        wait_until(lambda: served_by(anna) == BUNDLE, what="the worker to be seen")
         waited = [key.post("/v1/audio/transcriptions", files=recording) for key in (anna, anna, bo)]
         ids = [answer.headers["x-job-id"] for answer in waited]
         assert ids[0] == ids[1] != ids[2]

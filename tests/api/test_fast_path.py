@@ -54,7 +54,7 @@ def test_an_upload_takes_the_short_way_and_is_counted_under_its_route(
     before = counted()
     monkeypatch.setattr(type(api.app.router), "__call__", None)  # the long way is closed
     assert client.post("/v1/jobs", files=FILE).status_code == 202
-    wait_until(lambda: counted() == before + 1, timeout_s=5, what="the count")
+    wait_until(lambda: counted() == before + 1, what="the count")
 
 
 def test_a_defect_is_told_on_the_short_way_too(

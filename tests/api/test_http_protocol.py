@@ -82,7 +82,7 @@ def require_health(connection: socket.socket, request: str) -> None:
     ids=["address", "head", "trailers"],
 )
 def test_lines_without_end_are_refused(api: RunningApi, before: str, endless: str) -> None:
-    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=60) as connection:
         if before:
             require_health(connection, before)
         with suppress(ConnectionError):
@@ -98,7 +98,7 @@ def test_a_connection_whose_next_head_never_ends_is_closed(
     api: RunningApi, before: str, begun: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api.server.config, "timeout_keep_alive", 0.5)
-    with socket.create_connection(("127.0.0.1", api.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=60) as connection:
         if before:
             require_health(connection, before)
         connection.sendall(begun.encode())
@@ -121,7 +121,7 @@ def test_a_slow_answer_outlives_the_wait_for_a_head(
 def test_a_method_of_the_clients_own_is_no_series_in_metrics(
     api: RunningApi, client: httpx.Client
 ) -> None:
-    with socket.create_connection(("127.0.0.1", api.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=60) as connection:
         connection.sendall(f"{OFFERED}\r\n".encode())
         assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
         connection.sendall(b"FOO /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -132,7 +132,7 @@ def test_a_method_of_the_clients_own_is_no_series_in_metrics(
 
 def test_a_body_in_tiny_pieces_is_not_taken_for_lines_without_end(api: RunningApi) -> None:
     data = wav(0.5)
-    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         connection.sendall(CHUNKED.encode())
         for byte in data:

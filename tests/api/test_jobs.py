@@ -226,7 +226,7 @@ def test_models_answer_to_their_names(client: httpx.Client, worker: ScriptedWork
     def served() -> str:
         return client.get("/v1/models").json()["data"][0]["id"]
 
-    wait_until(lambda: served() == BUNDLE, timeout_s=10, what="the heartbeat to be seen")
+    wait_until(lambda: served() == BUNDLE, what="the heartbeat to be seen")
     for name in (BUNDLE, "scripted", "whisper-1", "gpt-4o-mini-transcribe-2025-12-15"):
         model = client.get(f"/v1/models/{name}").json()
         assert model["id"] == name
@@ -251,7 +251,7 @@ def require_figures(client: httpx.Client) -> None:
     ended(client, create(client).json()["id"])
     # The event that counts the job comes after its record.
     counted = 'stt_jobs_total{status="succeeded"} 1.0'
-    wait_until(lambda: counted in client.get("/metrics").text, timeout_s=10, what="the count")
+    wait_until(lambda: counted in client.get("/metrics").text, what="the count")
     figures = client.get("/metrics").text
     for line in (
         'stt_queue_depth{lane="interactive"} 0.0',

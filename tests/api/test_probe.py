@@ -171,7 +171,7 @@ def test_a_process_that_ends_by_itself_is_replaced_and_its_pipes_are_closed(
     with running(Probe(store.url, 10, command)) as probe:
         for _ in range(2):
             assert look(probe, "a", 1) == 1.0
-            wait_until(lambda: running_children() <= before, timeout_s=10, what="its end")
+            wait_until(lambda: running_children() <= before, what="its end")
 
 
 def running_children() -> set[int]:

@@ -149,9 +149,7 @@ def test_the_same_request_again_meets_its_job(
     client: httpx.Client, worker: ScriptedWorker, api: RunningApi
 ) -> None:
     # A finished job answers again only for the model that is served, so the API must know of it.
-    wait_until(
-        lambda: client.get(f"/v1/models/{BUNDLE}").is_success, timeout_s=20, what="the worker"
-    )
+    wait_until(lambda: client.get(f"/v1/models/{BUNDLE}").is_success, what="the worker")
     first, second = send(client), send(client)
     assert first.headers["x-job-id"] == second.headers["x-job-id"]
     other = send(client, language="en")

@@ -26,7 +26,7 @@ def jobs(redis_client: Redis) -> JobStore:
 
 def only_job(jobs: JobStore) -> str:
     """The id of the one job, once it is there."""
-    wait_until(lambda: bool(jobs.list_jobs(None).jobs), timeout_s=10, what="the job")
+    wait_until(lambda: bool(jobs.list_jobs(None).jobs), what="the job")
     (job,) = jobs.list_jobs(None).jobs
     return job.id
 
@@ -61,7 +61,7 @@ def test_a_call_that_waits_when_the_process_stops_is_told_to_come_again(
         waiting.start()
         job_id = only_job(jobs)
         api.server.should_exit = True
-        waiting.join(timeout=20)
+        waiting.join(timeout=60)
     (answer,) = answers
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "service_stopping"
@@ -77,9 +77,7 @@ def test_a_job_that_nobody_waits_for_is_canceled(
 ) -> None:
     with RunningApi(redis_url, tmp_path, orphan_grace_s=0.3) as api:
         job_id = hang_up_on(api, jobs, stream, behind)
-        wait_until(
-            lambda: jobs.get(job_id).status is JobStatus.CANCELED, timeout_s=10, what="the cancel"
-        )
+        wait_until(lambda: jobs.get(job_id).status is JobStatus.CANCELED, what="the cancel")
 
 
 def test_who_comes_back_meets_the_running_job(
@@ -88,8 +86,8 @@ def test_who_comes_back_meets_the_running_job(
     worker.gate.clear()
     # The second try goes to another API process, as behind a load balancer.
     with (
-        RunningApi(redis_url, tmp_path, orphan_grace_s=1.0) as api,
-        RunningApi(redis_url, tmp_path, orphan_grace_s=1.0) as other,
+        RunningApi(redis_url, tmp_path, orphan_grace_s=2.0) as api,
+        RunningApi(redis_url, tmp_path, orphan_grace_s=2.0) as other,
         other.client() as client,
     ):
         job_id = hang_up_on(api, jobs)
@@ -97,10 +95,10 @@ def test_who_comes_back_meets_the_running_job(
         files = {"file": ("a.wav", wav(), "audio/wav")}
         again = threading.Thread(target=lambda: answers.append(client.post(ROUTE, files=files)))
         again.start()
-        again.join(timeout=2.5)
+        again.join(timeout=4)
         assert jobs.get(job_id).status is JobStatus.PROCESSING, "canceled though somebody waits"
         worker.gate.set()
-        again.join(timeout=20)
+        again.join(timeout=60)
     assert answers[0].headers["x-job-id"] == job_id
     assert answers[0].json()["text"].startswith("Hej")
     assert worker.started == [job_id]
@@ -117,7 +115,6 @@ def test_the_same_recording_is_asked_anew_of_a_new_model(
         worker.report()
         wait_until(
             lambda: client.get("/v1/models/scripted@2").status_code == 200,
-            timeout_s=10,
             what="the API to see the new model",
         )
         assert client.post(ROUTE, files=files).headers["x-job-id"] != first
@@ -158,7 +155,7 @@ def test_canceling_a_job_answers_the_call_that_waits(
     job_id = only_job(jobs)
     with api.client() as other:
         other.post(f"/v1/jobs/{job_id}/cancel")
-    waiting.join(timeout=20)
+    waiting.join(timeout=60)
     assert answers[0].status_code == 409
     assert answers[0].json()["error"]["code"] == "job_canceled"
     assert answers[0].headers["x-should-retry"] == "false"

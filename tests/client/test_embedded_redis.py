@@ -14,7 +14,7 @@ def start(data_dir: Path, lock: int) -> ChildProcess:
     (data_dir / "logs").mkdir(parents=True, exist_ok=True)
     child = ChildProcess(embedded_redis.plan(data_dir, dict(os.environ), lock))
     url = embedded_redis.url(data_dir)
-    wait_until(lambda: embedded_redis.answers(url), timeout_s=20, what="Redis")
+    wait_until(lambda: embedded_redis.answers(url), what="Redis")
     return child
 
 

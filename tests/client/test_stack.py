@@ -56,7 +56,7 @@ def test_leaving_ends_every_process(tmp_path: Path) -> None:
 
 def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     child = ChildProcess(plan(tmp_path, STUBBORN + STAY))
-    wait_until(lambda: "up" in child.plan.log_file.read_text(), timeout_s=20, what="its start")
+    wait_until(lambda: "up" in child.plan.log_file.read_text(), what="its start")
     child.stop(timeout_s=0.2)
     assert child.exit_status == -signal.SIGKILL
 
@@ -69,7 +69,7 @@ def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
         watcher = threading.Thread(target=stack.watch, args=(lines.append,), daemon=True)
         watcher.start()
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: stack.pids()["part"] != first, timeout_s=20, what="a new process")
+        wait_until(lambda: stack.pids()["part"] != first, what="a new process")
         assert "ended by SIGKILL" in lines[0]
 
 
@@ -89,11 +89,11 @@ time.sleep(600)
         child = int(parent.stdout.readline())
         assert psutil.pid_exists(child)
         parent.kill()
-    wait_until(lambda: not psutil.pid_exists(child), timeout_s=20, what="its end")
+    wait_until(lambda: not psutil.pid_exists(child), what="its end")
 
 
 def run_to_end(child: ChildProcess) -> None:
-    wait_until(lambda: child.exit_status is not None, timeout_s=20, what="its end")
+    wait_until(lambda: child.exit_status is not None, what="its end")
 
 
 def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

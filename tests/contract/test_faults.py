@@ -130,7 +130,7 @@ def test_worker_writes_through_a_restart_of_redis(redis_server: RedisServer) -> 
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert half.wait(20)
+    assert half.wait(60)
     redis_server.restart()
     thread.join(60)
     assert written == [True] * 200

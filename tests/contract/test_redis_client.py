@@ -45,7 +45,7 @@ def tls_port(tmp_path: Path) -> Iterator[int]:
         thread = threading.Thread(target=shake_hands)
         thread.start()
         yield listener.getsockname()[1]
-        thread.join(timeout=10)
+        thread.join(timeout=60)
 
 
 def test_a_certificate_that_is_not_trusted_is_refused_at_once(tls_port: int) -> None:

@@ -57,4 +57,4 @@ class PrometheusServer:
     def stop(self) -> None:
         """End it."""
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(60)

@@ -45,13 +45,13 @@ def follow(lines: tuple[str, ...], stack: Stack, folder: Path) -> None:
 
 
 def text(stack: Stack, job_id: str) -> str:
-    answer = httpx.get(f"{stack.url}/v1/jobs/{job_id}/transcript?format=text", timeout=10)
+    answer = httpx.get(f"{stack.url}/v1/jobs/{job_id}/transcript?format=text", timeout=60)
     answer.raise_for_status()
     return answer.text
 
 
 def audio(stack: Stack, job_id: str) -> bytes:
-    answer = httpx.get(f"{stack.url}/v1/jobs/{job_id}/audio", timeout=10)
+    answer = httpx.get(f"{stack.url}/v1/jobs/{job_id}/audio", timeout=60)
     answer.raise_for_status()
     return answer.content
 
@@ -77,7 +77,7 @@ def test_backup_and_restore_bring_back_text_and_recordings_and_jobs_that_waited(
     assert audio(stack, done) == swedish_recording.read_bytes()
     wait_for(stack, waiting, "succeeded")
     assert text(stack, waiting)
-    assert httpx.get(f"{stack.url}/v1/jobs/{after_backup}", timeout=10).status_code == 404
+    assert httpx.get(f"{stack.url}/v1/jobs/{after_backup}", timeout=60).status_code == 404
 
 
 def test_a_new_redis_password_costs_no_job(

@@ -36,7 +36,7 @@ def sdk_text(stack: Stack, recording: Path) -> str:
 
 
 def n_workers(stack: Stack) -> int:
-    metrics = httpx.get(f"{stack.url}/metrics", timeout=10).text
+    metrics = httpx.get(f"{stack.url}/metrics", timeout=60).text
     value = next(line for line in metrics.splitlines() if line.startswith("stt_workers "))
     return int(float(value.split()[1]))
 
@@ -95,7 +95,7 @@ def test_down_and_up_keeps_queued_jobs_and_transcripts(
     stack.compose("up", "-d", "redis", "api", "worker")
     wait_until(lambda: is_ready(stack), timeout_s=120, what="the stack to be ready again")
     wait_for(stack, waiting, "succeeded")
-    text = httpx.get(f"{stack.url}/v1/jobs/{done}/transcript?format=text", timeout=10).text
+    text = httpx.get(f"{stack.url}/v1/jobs/{done}/transcript?format=text", timeout=60).text
     assert is_right(text), text
 
 

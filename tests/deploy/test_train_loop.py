@@ -66,7 +66,7 @@ def train(stack: Stack, lesson: Path, *arguments: str, status: int = 0) -> str:
 
 
 def served(stack: Stack) -> str:
-    answer = httpx.get(f"{stack.url}/v1/models", timeout=10)
+    answer = httpx.get(f"{stack.url}/v1/models", timeout=60)
     return str(answer.json()["data"][0]["bundle"])
 
 
