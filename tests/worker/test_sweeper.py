@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from redis import Redis
 from rq.executions import Execution
@@ -15,17 +13,40 @@ from services.contract.schema import (
     TranscriptionOptions,
     utc_now,
 )
+from services.worker import sweeper as sweeper_module
 from services.worker.runs import TranscriptionJob
 from services.worker.sweeper import Sweeper
 
-LEASE_S = 0.2
+LEASE_S = 60.0
+
+
+class Clock:
+    """Time that passes only when a test says so; stands in for the module `time`."""
+
+    def __init__(self) -> None:
+        self._passed_s = 0.0
+        self._set_ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return 1000.0 + self._passed_s
+
+    def time(self) -> float:
+        return 1_800_000_000.0 + self._passed_s + self._set_ahead_s
+
+    def wait(self, seconds: float) -> None:
+        self._passed_s += seconds
+
+    def set_ahead(self, seconds: float) -> None:
+        """As where a laptop was opened again."""
+        self._set_ahead_s += seconds
 
 
 class Hall:
     """A queue with jobs whose workers are gone."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, clock: Clock) -> None:
         self.redis = redis
+        self.clock = clock
         self.store = JobStore(redis, transcript_ttl_s=3600, audio_ttl_s=3600)
         self.queue = JobQueue(redis)
         self.lane = self.queue.queues[Lane.BULK]
@@ -61,7 +82,7 @@ class Hall:
         with self.redis.pipeline() as pipeline:
             execution = Execution.create(job, 60, pipeline=pipeline, worker_name="gone")
             pipeline.execute()
-        entry = {execution.composite_key: time.time() + ttl}
+        entry = {execution.composite_key: self.clock.time() + ttl}
         self.redis.zadd(self.lane.started_job_registry.key, entry)
         self.lane.intermediate_queue.remove(job.id)
         return execution
@@ -79,9 +100,11 @@ class Hall:
 
 
 @pytest.fixture
-def hall(redis_client: Redis) -> Hall:
-    made = Hall(redis_client)
-    time.sleep(LEASE_S * 1.2)  # a new worker sweeps nothing for one lease
+def hall(redis_client: Redis, monkeypatch: pytest.MonkeyPatch) -> Hall:
+    clock = Clock()
+    monkeypatch.setattr(sweeper_module, "time", clock)
+    made = Hall(redis_client, clock)
+    clock.wait(LEASE_S * 1.2)  # a new worker sweeps nothing for one lease
     return made
 
 
@@ -124,7 +147,7 @@ def test_nobody_sweeps_for_a_lease_after_an_outage(hall: Hall) -> None:
     hall.sweeper.redis_failed()
     hall.sweeper.sweep()
     assert hall.waiting() == []
-    time.sleep(LEASE_S * 1.2)
+    hall.clock.wait(LEASE_S * 1.2)
     hall.sweeper.sweep()
     assert hall.waiting() == [job_id]
 
@@ -137,16 +160,13 @@ def test_a_pause_of_redis_counts_as_an_outage(hall: Hall) -> None:
     assert hall.waiting() == []
 
 
-def test_nobody_sweeps_for_a_lease_after_the_clock_jumped(
-    hall: Hall, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nobody_sweeps_for_a_lease_after_the_clock_jumped(hall: Hall) -> None:
     job_id = hall.send()
     hall.start(ttl=60)
-    real_time = time.time
-    monkeypatch.setattr(time, "time", lambda: real_time() + 7200)  # a laptop was opened again
+    hall.clock.set_ahead(7200)
     hall.sweeper.sweep()
     assert hall.waiting() == []
-    time.sleep(LEASE_S * 1.2)
+    hall.clock.wait(LEASE_S * 1.2)
     hall.sweeper.sweep()
     assert hall.waiting() == [job_id]
 
@@ -163,7 +183,7 @@ def test_a_job_that_was_popped_and_never_started_comes_back(hall: Hall) -> None:
     assert hall.pop() == first
     hall.sweeper.sweep()
     assert hall.waiting() == [second], "it may be about to start"
-    time.sleep(LEASE_S * 1.2)
+    hall.clock.wait(LEASE_S * 1.2)
     hall.sweeper.sweep()
     assert hall.waiting() == [first, second]
     assert hall.store.get(first).abandoned == 0
@@ -184,7 +204,7 @@ def test_a_deleted_job_leaves_the_intermediate_list(hall: Hall) -> None:
     hall.pop()
     hall.queue.delete(job_id)
     hall.sweeper.sweep()
-    time.sleep(LEASE_S * 1.2)
+    hall.clock.wait(LEASE_S * 1.2)
     hall.sweeper.sweep()
     assert hall.waiting() == [] and hall.lane.intermediate_queue.get_job_ids() == []
 
