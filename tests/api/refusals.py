@@ -5,12 +5,7 @@ import httpx
 ROUTES = ("/v1/audio/transcriptions", "/v1/jobs")
 MAX_BYTES = 2_000_000
 MAX_AUDIO_S = 60
-LIMITS = {
-    "max_upload_bytes": MAX_BYTES,
-    "max_audio_s": MAX_AUDIO_S,
-    "upload_idle_timeout_s": 1.0,
-    "upload_timeout_s": 3.0,
-}
+LIMITS = {"max_upload_bytes": MAX_BYTES, "max_audio_s": MAX_AUDIO_S}
 
 
 def require_error(answer: httpx.Response, status: int, code: str, param: str | None = None) -> None:

@@ -8,6 +8,7 @@ import json
 import random
 import socket
 import struct
+from pathlib import Path
 
 import httpx
 import pytest
@@ -134,9 +135,9 @@ def test_too_large_an_upload_is_refused_without_a_declared_length(
     require_error(answer, 413, "upload_too_large", "file")
 
 
-def open_upload(strict_api: RunningApi, length: int = 1_000_000) -> socket.socket:
+def open_upload(api: RunningApi, length: int = 1_000_000) -> socket.socket:
     """Begin an upload and send a part of it."""
-    connection = socket.create_connection(("127.0.0.1", strict_api.port), timeout=60)
+    connection = socket.create_connection(("127.0.0.1", api.port), timeout=60)
     head = f"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n"
     connection.sendall(head.encode() + b"Content-Type: audio/wav\r\n\r\n" + wav(10.0)[:300_000])
     return connection
@@ -149,29 +150,29 @@ def read_error(connection: socket.socket) -> dict[str, str]:
     return json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
 
 
-def test_an_upload_that_stalls_times_out(
-    strict_client: httpx.Client, strict_api: RunningApi
-) -> None:
-    with open_upload(strict_api) as connection:
-        error = read_error(connection)
+def test_an_upload_that_stalls_times_out(redis_url: str, tmp_path: Path) -> None:
+    with RunningApi(redis_url, tmp_path, upload_idle_timeout_s=1) as api:
+        with open_upload(api) as connection:
+            error = read_error(connection)
+        wait_until(lambda: api.stored() == [], what="an empty store")
     assert error["code"] == "upload_timeout"
     assert "nothing for 1 s" in error["message"]
 
 
-def test_an_upload_that_drips_times_out(
-    strict_client: httpx.Client, strict_api: RunningApi
-) -> None:
-    with open_upload(strict_api) as connection:
-        connection.settimeout(0.3)
-        for _ in range(60):
-            connection.sendall(b"x")
-            try:
-                if connection.recv(1, socket.MSG_PEEK):
-                    break
-            except TimeoutError:
-                continue
-        connection.settimeout(20)
-        error = read_error(connection)
+def test_an_upload_that_drips_times_out(redis_url: str, tmp_path: Path) -> None:
+    with RunningApi(redis_url, tmp_path, upload_timeout_s=3) as api:
+        with open_upload(api) as connection:
+            connection.settimeout(0.3)
+            for _ in range(200):
+                connection.sendall(b"x")
+                try:
+                    if connection.recv(1, socket.MSG_PEEK):
+                        break
+                except TimeoutError:
+                    continue
+            connection.settimeout(60)
+            error = read_error(connection)
+        wait_until(lambda: api.stored() == [], what="an empty store")
     assert error["code"] == "upload_timeout"
     assert "longer than 3 s" in error["message"]
 
