@@ -108,7 +108,7 @@ def test_the_examples_look_like_the_answers(client: httpx.Client, worker: Script
 def test_a_fuzzer_finds_no_server_error(
     redis_url: str, tmp_path: Path, worker: ScriptedWorker
 ) -> None:
-    with RunningApi(redis_url, tmp_path, wait_timeout_s=5) as api:
+    with RunningApi(redis_url, tmp_path, wait_timeout_s=25) as api:
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{api.url}/openapi.json"]
         command += ["--checks", "not_a_server_error", "--max-examples", "25", "--seed", "7"]
         command += ["--phases", "examples,coverage,fuzzing", "--request-timeout", "30"]

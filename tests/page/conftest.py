@@ -85,6 +85,19 @@ class Visitor:
             self.complaints.append(message.text)
 
 
+#: An arrow function: an expression would be evaluated at each look, which the policy forbids.
+HAS_RECORDED = """(seconds) => {
+    const [minutes, rest] = document.getElementById("record-clock").textContent.split(":");
+    return 60 * Number(minutes) + Number(rest) >= seconds;
+}"""
+
+
+def record(page: Page, seconds: int) -> None:
+    """Begin to record; return when the clock shows so many seconds, or more: a look may be late."""
+    page.click("#record")
+    page.wait_for_function(HAS_RECORDED, arg=seconds)
+
+
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[Visitor]:
     """A visitor whose pages must not complain: no script error, no breach of the policy."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.conftest import SAMPLE_TEXT, Visitor
+from tests.page.conftest import SAMPLE_TEXT, Visitor, record
 from tests.running_stack import RunningStack
 
 pytestmark = pytest.mark.browser
@@ -43,8 +43,7 @@ def test_a_recording_from_the_microphone_is_understood(
     visitor: Visitor, demo_stack: RunningStack
 ) -> None:
     page = visitor.open(demo_stack.url)
-    page.click("#record")
-    expect(page.locator("#record-clock")).to_have_text("0:09")
+    record(page, 9)
     page.click("#record-stop")
     page.wait_for_selector(DONE)
     heard = words(page.locator("#segments").inner_text())

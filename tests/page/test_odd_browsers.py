@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.page.conftest import Visitor
+from tests.page.conftest import Visitor, record
 from tests.running_stack import RunningStack
 from tests.tiny_model import SENTENCE
 
@@ -195,8 +195,7 @@ def test_a_recording_that_one_tab_sends_is_not_offered_by_another(
     page = visitor.open(stack.url)
     held: list[Route] = []
     page.route("**/v1/jobs", lambda route: held.append(route))
-    page.click("#record")
-    expect(page.locator("#record-clock")).to_have_text("0:01")
+    record(page, 1)
     page.click("#record-stop")
     expect(page.locator(".job")).to_have_count(1)
     other = visitor.open(stack.url)

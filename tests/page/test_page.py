@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from services.client.client import Client
-from tests.page.conftest import Visitor
+from tests.page.conftest import Visitor, record
 from tests.running_stack import RunningStack
 from tests.tiny_model import SENTENCE
 
@@ -39,8 +39,7 @@ def send(page: Page, *recordings: Path) -> None:
 
 
 def test_speech_from_the_microphone_becomes_text(page: Page) -> None:
-    page.click("#record")
-    expect(page.locator("#record-clock")).to_have_text("0:02")
+    record(page, 2)
     page.click("#record-stop")
     expect(page.locator("#segments")).to_have_text(f"0:00{SENTENCE}")
     page.wait_for_selector(DONE)
@@ -136,7 +135,6 @@ def test_the_history_is_ids_alone_and_outlives_a_reload(
     with Client(stack.url) as client:
         client.delete(job_id)
     page.reload()
-    # An arrow function: an expression would be evaluated at each look, which the policy forbids.
     page.wait_for_function("() => localStorage['whisper-sv.jobs'] === '[]'")
     expect(page.locator("#no-jobs")).to_be_visible()
 
@@ -147,7 +145,7 @@ def test_what_one_tab_makes_or_deletes_another_lists_or_forgets(
     other = visitor.open(stack.url)
     other.wait_for_selector("#model:not([hidden])")
     send(page, speech("hej"))
-    expect(other.locator(".job")).to_have_count(1, timeout=10_000)
+    expect(other.locator(".job")).to_have_count(1)
     page.wait_for_selector(DONE)
     expect(other.locator(".job progress")).to_have_count(0)
     page.once("dialog", lambda dialog: dialog.accept())
@@ -253,8 +251,7 @@ def test_a_recording_without_speech_says_so(
 
 def test_a_recording_outlives_a_crash_of_its_tab(visitor: Visitor, stack: RunningStack) -> None:
     page = visitor.open(stack.url)
-    page.click("#record")
-    expect(page.locator("#record-clock")).to_have_text("0:02")
+    record(page, 2)
     page.close()
     page = visitor.open(stack.url)
     expect(page.locator(".about.bad")).to_contain_text("broken off")
