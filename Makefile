@@ -12,7 +12,7 @@ TEST_PROCESSES ?= 4
 PYTEST := $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup run test test-all test-packages test-processes test-containers lint bench demo-model lock
+.PHONY: setup run test test-all test-packages test-processes test-page test-containers lint bench demo-model lock
 
 setup: $(VENV)/.installed
 
@@ -33,14 +33,18 @@ test: setup
 	$(PYTEST) -m 'not slow and not browser and not containers and not gpu'
 
 test-all: setup test-packages
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=target \
-		TEST_PROCESSES=$$(($(TEST_PROCESSES) - 1)) test-processes test-containers
+	$(MAKE) --no-print-directory --jobs 3 --output-sync=target \
+		TEST_PROCESSES=$$(($(TEST_PROCESSES) - 1)) test-processes test-page test-containers
 
 test-packages:
-	bash tests/system_packages.sh espeak-ng wswedish ffmpeg chromium
+	bash tests/system_packages.sh espeak-ng wswedish ffmpeg chromium iproute2
 
 test-processes:
-	$(PYTEST) -m 'not containers and not gpu'
+	$(PYTEST) -m 'not browser and not containers and not gpu'
+
+# In one process: its tests share a browser and a stack, and the others are in a network that containers change.
+test-page:
+	bash tests/alone.sh $(BIN)/pytest -q -m browser
 
 # Beside the others: building and starting containers is mostly waiting.
 test-containers:
