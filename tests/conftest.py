@@ -97,7 +97,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     """A running Redis server of this test alone, to kill and restart."""
     folder = tmp_path / "redis"
     folder.mkdir()
-    server = RedisServer(folder, appendfsync="always")
+    server = RedisServer(folder, appendfsync="no")
     server.start()
     yield server
     server.kill()

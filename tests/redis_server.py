@@ -38,9 +38,10 @@ class RedisServer:
         """Choose a port; `start` does the rest.
 
         Args:
-            appendfsync: "always" for tests that kill the server. With "everysec", as in production,
-                Redis holds back acknowledged writes for up to two seconds while a slow disk syncs,
-                and a kill loses them.
+            appendfsync: "no" for tests. What a killed server has written is the system's and stays.
+                With "everysec", as in production, Redis holds back acknowledged writes for up to
+                two seconds while a slow disk syncs, and a kill loses them; with "always" it waits
+                for the disk, which containers that are built next door keep busy for seconds.
         """
         self.folder = folder
         self.appendfsync = appendfsync
@@ -62,7 +63,7 @@ class RedisServer:
         }
         words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen([redis_binary(), *words])
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self.folder / "redis.log").read_text()[-2000:])

@@ -72,7 +72,6 @@ class RunningStack:
         self.read_rest()
         wait_until(
             lambda: not any(child.is_running() for child in children),
-            timeout_s=30,
             what="the end of its processes",
         )
         return self.process.returncode

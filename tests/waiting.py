@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 300) -> None:
     """Look until the condition holds; fail with what was waited for after timeout_s seconds.
 
     The limit is for what never comes: where a test is about time, it gives one.

@@ -48,7 +48,7 @@ class RunningApi:
 
     def client(self, key: str = "") -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=120)
 
     def empty_store(self) -> None:
         """Make the audio store an empty folder, whatever a test made of it."""

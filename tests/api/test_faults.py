@@ -67,7 +67,7 @@ def test_events_and_waiting_calls_survive_a_restart_of_redis(
             redis_server.restart()
             with ScriptedWorker(redis_server.url):
                 last = list(events)[-1]
-                waiting.join(timeout=30)
+                waiting.join(timeout=120)
     assert last[1] == "done"
     assert last[2]["status"] == "succeeded"
     assert texts and texts[0].startswith("Hej")

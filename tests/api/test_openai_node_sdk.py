@@ -22,7 +22,7 @@ def node_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("node and npm are not installed")
     folder = tmp_path_factory.mktemp("node")
     install = ["npm", "install", "--no-audit", "--no-fund", "--silent", "openai"]
-    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=300)
     if done.returncode:
         pytest.skip(f"npm does not give the package: {done.stderr[-200:]}")
     shutil.copy(SCRIPT, folder)
@@ -33,7 +33,7 @@ def node_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_all_ways_of_asking(api: RunningApi, worker: ScriptedWorker, node_project: Path) -> None:
     (node_project / "clip.wav").write_bytes(wav())
     command = ["node", SCRIPT.name, f"{api.url}/v1", "clip.wav"]
-    done = subprocess.run(command, cwd=node_project, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=node_project, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["json"] == told["deltas"] == told["bytes"] == TEXT

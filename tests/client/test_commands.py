@@ -112,7 +112,7 @@ def test_a_reader_that_goes_away_ends_the_run(stack: RunningStack, speech: Speec
             stdout=writing,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
     finally:
@@ -236,9 +236,7 @@ def test_a_run_that_is_broken_off_goes_on_where_it_stopped(
     worker.suspend()
     process = subprocess.Popen([sys.executable, "-m", "services.client", *words])
     try:
-        wait_until(
-            lambda: len(list(client.jobs(batch="night"))) == 2, timeout_s=60, what="two jobs"
-        )
+        wait_until(lambda: len(list(client.jobs(batch="night"))) == 2, what="two jobs")
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
     finally:

@@ -116,7 +116,6 @@ def test_doctor_says_what_is_wrong_with_redis(
             # Until its first file is whole it does not end when the tests do.
             wait_until(
                 lambda: not client.info("persistence")["aof_rewrite_in_progress"],
-                timeout_s=30,
                 what="the append-only file",
             )
     assert result.exit_code == 1

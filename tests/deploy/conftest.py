@@ -46,7 +46,7 @@ def stack(images: None) -> Iterator[Stack]:
     )
     try:
         stack.compose("up", "-d", "redis", "api", "worker")
-        wait_until(lambda: is_ready(stack), timeout_s=120, what="the stack to be ready")
+        wait_until(lambda: is_ready(stack), what="the stack to be ready")
         yield stack
     finally:
         for service in ("api", "worker", "redis"):

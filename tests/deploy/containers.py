@@ -43,7 +43,7 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 def run(
     command: list[str],
     *,
-    timeout_s: float,
+    timeout_s: float = 300,
     env: Mapping[str, str] | None = None,
     expected_status: int = 0,
 ) -> str:
@@ -105,27 +105,24 @@ class Stack:
                 "--format",
                 "{{.Names}}",
             ],
-            timeout_s=30,
         )
         return [line for line in names.splitlines() if line.startswith(self.project)]
 
     def inside(self, container: str, *command: str) -> str:
         """Run a command in a container."""
-        return run([*inspect_command(), "exec", container, *command], timeout_s=60)
+        return run([*inspect_command(), "exec", container, *command])
 
     def process(self, container: str) -> int:
         """Return the process id, on this host, of the container's first process."""
-        answer = run(
-            [*inspect_command(), "inspect", "--format", "{{.State.Pid}}", container], timeout_s=30
-        )
+        answer = run([*inspect_command(), "inspect", "--format", "{{.State.Pid}}", container])
         return int(answer.split()[-1])
 
     def log(self, container: str) -> str:
         """Return what a container has printed."""
-        return run([*inspect_command(), "logs", container], timeout_s=30)
+        return run([*inspect_command(), "logs", container])
 
     def end(self, container: str) -> list[str]:
         """Remove a container, scaled ones too, which `down` may overlook; return its log."""
         log = self.log(container)
-        run([*inspect_command(), "rm", "-f", "-v", container], timeout_s=60)
+        run([*inspect_command(), "rm", "-f", "-v", container])
         return log.splitlines()

@@ -63,10 +63,8 @@ def test_a_running_prometheus_sees_every_figure_and_tells_of_a_missing_worker_an
         with Client(running.url) as client:
             # The pace of shorter recordings is not told.
             client.wait(client.submit(speech("Hej och välkommen till oss")).id)
-            wait_until(
-                lambda: figures_of_the_rules() <= server.names(), timeout_s=30, what="every figure"
-            )
-            wait_until(lambda: set(server.alerts()) <= OF_THE_MACHINE, timeout_s=30, what="quiet")
+            wait_until(lambda: figures_of_the_rules() <= server.names(), what="every figure")
+            wait_until(lambda: set(server.alerts()) <= OF_THE_MACHINE, what="quiet")
             paused = running.children()["services.worker"]
             os.kill(paused.pid, signal.SIGSTOP)
             # The first goes to the frozen worker, which has asked for it already.
@@ -76,7 +74,6 @@ def test_a_running_prometheus_sees_every_figure_and_tells_of_a_missing_worker_an
             os.kill(paused.pid, signal.SIGCONT)
             wait_until(
                 lambda: "NoWorkerForWaitingJobs" not in server.alerts(),
-                timeout_s=60,
                 what="the alert to end",
             )
         os.kill(running.children()["redis-server"].pid, signal.SIGSTOP)
@@ -88,7 +85,7 @@ def test_a_running_prometheus_sees_every_figure_and_tells_of_a_missing_worker_an
 
 
 def wait_firing(server: PrometheusServer, alert: str) -> None:
-    wait_until(lambda: server.alerts().get(alert) == "firing", timeout_s=60, what=alert)
+    wait_until(lambda: server.alerts().get(alert) == "firing", what=alert)
 
 
 def figures_of_the_rules() -> set[str]:

@@ -61,12 +61,12 @@ def train(stack: Stack, lesson: Path, *arguments: str, status: int = 0) -> str:
         "--profile", "train", "run", "--rm", "-T", "-e", "OMP_NUM_THREADS=1",
         "-v", f"{lesson}:/lesson:ro", "train",
         arguments[0], "--config", "/lesson/lesson.yaml", *arguments[1:],
-        timeout_s=600, expected_status=status,
+        timeout_s=1200, expected_status=status,
     )  # fmt: skip
 
 
 def served(stack: Stack) -> str:
-    answer = httpx.get(f"{stack.url}/v1/models", timeout=60)
+    answer = httpx.get(f"{stack.url}/v1/models", timeout=300)
     return str(answer.json()["data"][0]["bundle"])
 
 
@@ -74,7 +74,7 @@ def transcribed_by(stack: Stack, recording: Path) -> str:
     with recording.open("rb") as file:
         form = {"response_format": "verbose_json", "model": "whisper-1"}
         answer = httpx.post(
-            f"{stack.url}/v1/audio/transcriptions", files={"file": file}, data=form, timeout=60
+            f"{stack.url}/v1/audio/transcriptions", files={"file": file}, data=form, timeout=300
         )
     return str(answer.json()["model"])
 
@@ -88,13 +88,10 @@ def test_the_loop_from_recordings_to_the_next_transcript(
     train(stack, lesson, "recipe")
     wait_until(
         lambda: transcribed_by(stack, swedish_recording).startswith("lesson@"),
-        timeout_s=60,
         what="the worker to take the new model",
     )
     # The worker tells the API with its next heartbeat.
-    wait_until(
-        lambda: served(stack).startswith("lesson@"), timeout_s=30, what="the API to know of it"
-    )
+    wait_until(lambda: served(stack).startswith("lesson@"), what="the API to know of it")
     new = served(stack)
     told = train(stack, lesson, "deploy", "--source", "/lesson/damaged", status=1)
     assert "model.bin" in told
@@ -103,6 +100,5 @@ def test_the_loop_from_recordings_to_the_next_transcript(
     train(stack, lesson, "rollback")
     wait_until(
         lambda: transcribed_by(stack, swedish_recording) == before,
-        timeout_s=60,
         what="the worker to go back",
     )

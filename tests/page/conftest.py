@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sy
 from tests.running_stack import RunningStack
 
 #: A machine that runs other tests too is slow now and then.
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=180_000)
 
 CHROMIUM = "/usr/bin/chromium"
 #: A name that is not this machine's: browsers do not trust it with a microphone.
@@ -73,7 +73,7 @@ class Visitor:
     def new_tab(self, *, width: int = 1280, height: int = 860) -> Page:
         """Open an empty tab whose page will be listened to."""
         page = self.context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(180_000)
         page.set_viewport_size({"width": width, "height": height})
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._note)

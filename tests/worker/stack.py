@@ -62,7 +62,6 @@ class Stack:
         self.workers.append(worker)
         wait_until(
             lambda: any(w.name.endswith(f"-{worker.pid}") for w in self.queue.workers_alive()),
-            timeout_s=150,
             what=f"the worker to start: {self.logs()}",
         )
         return worker
@@ -71,7 +70,7 @@ class Stack:
         """Run a worker that cannot start to its end."""
         command = [sys.executable, "-m", "services.worker"]
         environ = {**self._environ, **settings}
-        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300)
 
     def send(
         self,
@@ -123,11 +122,10 @@ class Stack:
         """Return the state of a job."""
         return self.store.get(job_id).status
 
-    def wait_for(self, job_ids: list[str], status: JobStatus, *, timeout_s: float) -> None:
+    def wait_for(self, job_ids: list[str], status: JobStatus) -> None:
         """Wait until all jobs are in a state."""
         wait_until(
             lambda: all(self.status(job_id) is status for job_id in job_ids),
-            timeout_s=timeout_s,
             what=f"{status}; so far {[self.status(job_id).value for job_id in job_ids]}",
         )
 

@@ -20,8 +20,8 @@ from training.time_limit import EXIT_RESUMABLE
 from training.train import checkpoints
 from training.train.config import ModelConfig, TrainConfig
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-N_KILLS = 5
+pytestmark = pytest.mark.slow
+N_KILLS = 3
 
 
 def command(config_file: Path, work_dir: Path) -> list[str]:
@@ -64,16 +64,19 @@ def test_killed_run_ends_with_the_same_weights(
 ) -> None:
     weights, whole_s = undisturbed
     moments = random.Random(0)
-    ends = []
-    for _ in range(N_KILLS):
-        process = forked.start(command(config_file, tmp_path / "killed"))
-        process.join(moments.uniform(0.1, 0.5) * whole_s)
+    n_kills, work_dir = 0, tmp_path / "killed"
+    while n_kills < N_KILLS:
+        process = forked.start(command(config_file, work_dir))
+        process.join(moments.uniform(0.05, 0.4) * whole_s)
         process.kill()
         process.join()
-        ends.append(process.exitcode)
-    forked.run(command(config_file, tmp_path / "killed"))
-    assert ends.count(-signal.SIGKILL) >= N_KILLS / 2, f"too few met a running process: {ends}"
-    assert final_weights(tmp_path / "killed") == weights
+        if process.exitcode == -signal.SIGKILL:
+            n_kills += 1
+        else:  # It was faster than the one before, on a machine that has less to do now.
+            assert process.exitcode == 0
+            n_kills, whole_s, work_dir = 0, whole_s / 2, tmp_path / f"killed-{whole_s}"
+    forked.run(command(config_file, work_dir))
+    assert final_weights(work_dir) == weights
 
 
 def test_sigterm_to_data_workers_too_ends_with_a_checkpoint(
@@ -86,10 +89,9 @@ def test_sigterm_to_data_workers_too_ends_with_a_checkpoint(
         folder = tmp_path / "run" / "run" / "checkpoints"
         wait_until(
             lambda: bool(checkpoints.complete_checkpoints(folder)),
-            timeout_s=60,
             what="the first checkpoint",
         )
         os.killpg(process.pid, signal.SIGTERM)  # as Slurm, systemd and `timeout` do
-        assert process.wait(timeout=60) == EXIT_RESUMABLE
-    subprocess.run(with_workers, check=True, timeout=120)
+        assert process.wait(timeout=300) == EXIT_RESUMABLE
+    subprocess.run(with_workers, check=True, timeout=600)
     assert final_weights(tmp_path / "run") == undisturbed[0]

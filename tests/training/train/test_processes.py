@@ -14,7 +14,7 @@ from services.contract.model_sources import demo_directory
 from training.__main__ import main
 from training.prepare.shards import PreparedCorpus
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
