@@ -32,7 +32,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 def pytest_configure() -> None:
     """Draw the seed before there are processes that must agree on it; assert no times."""
     seed()
-    hypothesis.settings.register_profile("untimed", deadline=None)
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=slow)
     hypothesis.settings.load_profile("untimed")
 
 
