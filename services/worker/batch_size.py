@@ -12,6 +12,9 @@ _LITTLE_MORE = 1.5
 #: whatever is predicted: batches of one size do not tell what others cost, and a pair that was slow
 #: by chance, or as its text was long, would otherwise stay the last one that was tried.
 _N_RECENT = 16
+#: Bulk windows may make a batch that people wait for so many times longer: on a GPU they cost next
+#: to nothing, on a processor each clip would take as long as the budget allows.
+_COMPANY = 1.25
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,19 @@ class BatchSizes:
         self._costs = costs
         self._recent: defaultdict[int, deque[int]] = defaultdict(lambda: deque(maxlen=_N_RECENT))
 
-    def fits(self, context: int, n_windows: int) -> bool:
-        """Whether a batch may have so many windows of that context; one always runs."""
+    def fits(self, context: int, n_windows: int, n_people: int | None = None) -> bool:
+        """Whether a batch may have so many windows of that context; one always runs.
+
+        Args:
+            n_people: how many windows are of people, if they wait for the batch and its last window
+                is bulk work.
+        """
         if n_windows > self.max_windows:
             return False
+        if n_people is not None:
+            alone_s = self._costs.predict(context, n_people)
+            if self._costs.predict(context, n_windows) > _COMPANY * alone_s:
+                return False
         if self._is_next(context, n_windows):
             return True
         longest_s = max(self._budget_s, _LITTLE_MORE * self._costs.predict(context, 1))

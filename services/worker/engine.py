@@ -167,7 +167,7 @@ class Engine:
         n_before = 0
         while head := self._queue.head():
             context = head.key.context
-            n_windows = self._queue.n_like(head.key, self._sizes.max_windows)
+            n_windows = self._queue.n_like(head, self._sizes.max_windows)
             if n_windows != n_before:
                 n_before, came = n_windows, time.monotonic()
             longest = began + _FILL_WAIT_MOST * self._costs.predict(context, 1)

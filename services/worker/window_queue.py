@@ -2,14 +2,21 @@
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
+from typing import Protocol
 
 from services.contract.schema import Lane
-from services.worker.decoding import BatchKey, WindowTask
+from services.worker.decoding import WindowTask
 
 #: Bulk work that waited this long goes first once: people's traffic must not starve it.
 _BULK_PATIENCE_S = 10.0
+
+
+class Fits(Protocol):
+    """`BatchSizes.fits`."""
+
+    def __call__(self, context: int, n_windows: int, n_people: int | None = None) -> bool: ...
 
 
 class WindowQueue:
@@ -42,28 +49,34 @@ class WindowQueue:
         """Return the window whose turn it is."""
         return next(self._waiting(), None)
 
-    def n_like(self, key: BatchKey, at_most: int) -> int:
-        """Return how many windows wait that could be in one batch of that key; no more are counted
-        than asked for, as there may be thousands.
+    def n_like(self, head: WindowTask, at_most: int) -> int:
+        """Return how many windows wait that could be in one batch with this one, itself included,
+        without bulk work in that of people; no more are counted than asked for, as there may be
+        thousands.
         """
-        like = (task for task in self._waiting() if task.key == key)
+        like = (
+            task for task in self._waiting() if task.key == head.key and not _is_company(task, head)
+        )
         return sum(1 for _ in islice(like, at_most))
 
-    def take(self, fits: Callable[[int, int], bool]) -> list[WindowTask]:
+    def take(self, fits: Fits) -> list[WindowTask]:
         """Remove and return the next batch: windows of one key, at most one round per job first.
 
         Args:
-            fits: whether a batch of that context may have that many windows; one always may.
+            fits: whether a batch may have one window more; one always may.
         """
         head = self.head()
         if head is None:
             return []
-        key, chosen = head.key, [head]
+        chosen, n_people = [head], 1
         for task in self._waiting():
-            if task is not head and task.key == key:
-                if not fits(key.context, len(chosen) + 1):
-                    break
-                chosen.append(task)
+            if task is head or task.key != head.key:
+                continue
+            is_company = _is_company(task, head)
+            if not fits(head.key.context, len(chosen) + 1, n_people if is_company else None):
+                break
+            chosen.append(task)
+            n_people += not is_company
         for task in chosen:
             self._remove(task)
         return chosen
@@ -96,3 +109,8 @@ class WindowQueue:
             del jobs[task.job]
         if task.lane is Lane.BULK:
             self._bulk_served_at = time.monotonic()
+
+
+def _is_company(task: WindowTask, head: WindowTask) -> bool:
+    """Whether it is bulk work that would come along in a batch that people wait for."""
+    return task.lane is Lane.BULK and head.lane is Lane.INTERACTIVE

@@ -32,3 +32,19 @@ def test_each_context_tries_larger_batches_on_its_own() -> None:
         sizes.ran(600, 1, costs.predict(600, 1))
     assert sizes.fits(600, 2) and not sizes.fits(600, 3)
     assert sizes.fits(300, 4)
+
+
+@pytest.mark.parametrize(
+    ("share", "n_people", "n_bulk"),
+    [
+        pytest.param(0.3, 1, 0, id="a clip on a processor"),
+        pytest.param(0.3, 8, 2, id="eight on a processor"),
+        pytest.param(0.02, 1, 12, id="a clip on a GPU"),
+    ],
+)
+def test_bulk_work_makes_the_batch_of_people_a_quarter_longer_at_most(
+    share: float, n_people: int, n_bulk: int
+) -> None:
+    sizes = BatchSizes(BatchLimits(max_windows=32, budget_s=60), CostModel(share=share))
+    company = [n for n in range(1, 25) if sizes.fits(300, n_people + n, n_people)]
+    assert company == list(range(1, n_bulk + 1))

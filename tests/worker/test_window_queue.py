@@ -3,8 +3,8 @@ import pytest
 
 from services.contract.schema import Lane, TranscriptionOptions
 from services.worker import window_queue
-from services.worker.decoding import BatchKey, WindowTask
-from services.worker.window_queue import WindowQueue
+from services.worker.decoding import WindowTask
+from services.worker.window_queue import Fits, WindowQueue
 
 
 def task(job: str, lane: Lane = Lane.INTERACTIVE, context: int = 600) -> WindowTask:
@@ -12,8 +12,8 @@ def task(job: str, lane: Lane = Lane.INTERACTIVE, context: int = 600) -> WindowT
     return WindowTask(job, lane, TranscriptionOptions(), features, context, "sv")
 
 
-def up_to(limit: int):  # type: ignore[no-untyped-def]
-    def fits(key: BatchKey, n_windows: int) -> bool:
+def up_to(limit: int) -> Fits:
+    def fits(context: int, n_windows: int, n_people: int | None = None) -> bool:
         return n_windows <= limit
 
     return fits
@@ -44,8 +44,8 @@ def test_only_windows_of_one_key_are_counted_for_a_batch() -> None:
     windows = [task("a"), task("b", Lane.BULK), task("c", context=300)]
     for each in windows:
         queue.push(each)
-    assert [queue.n_like(each.key, 9) for each in windows] == [2, 2, 1]
-    assert queue.n_like(windows[0].key, 1) == 1
+    assert [queue.n_like(each, 9) for each in windows] == [1, 2, 1], "people wait for people alone"
+    assert queue.n_like(windows[1], 1) == 1
 
 
 def test_interactive_goes_first_and_bulk_fills_up() -> None:
@@ -53,6 +53,24 @@ def test_interactive_goes_first_and_bulk_fills_up() -> None:
     for job, lane in (("slow", Lane.BULK), ("slow", Lane.BULK), ("quick", Lane.INTERACTIVE)):
         queue.push(task(job, lane))
     assert jobs_of(queue.take(up_to(2))) == ["quick", "slow"]
+
+
+def test_how_much_bulk_work_comes_along_depends_on_how_many_people_wait() -> None:
+    queue = WindowQueue()
+    for job, lane in (("slow", Lane.BULK), ("a", Lane.INTERACTIVE), ("b", Lane.INTERACTIVE)):
+        for _ in range(3 if job == "slow" else 1):
+            queue.push(task(job, lane))
+    asked: list[tuple[int, int | None]] = []
+
+    def fits(context: int, n_windows: int, n_people: int | None = None) -> bool:
+        asked.append((n_windows, n_people))
+        return n_people is None or n_windows <= n_people + 1
+
+    assert jobs_of(queue.take(fits)) == ["a", "b", "slow"]
+    assert asked == [(2, None), (3, 2), (4, 2)]
+    assert jobs_of(queue.take(fits)) == ["slow", "slow"], (
+        "where nobody waits there is no such limit"
+    )
 
 
 def test_bulk_is_not_starved(monkeypatch: pytest.MonkeyPatch) -> None:
