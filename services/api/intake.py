@@ -6,7 +6,7 @@ of it.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Generic
@@ -24,6 +24,7 @@ from services.contract.errors import (
     QueueSilentError,
     SttError,
 )
+from services.contract.job_record import QueueEntry
 from services.contract.schema import (
     AudioRef,
     Job,
@@ -145,17 +146,22 @@ def kept(upload: Upload) -> Iterator[None]:
 
 def submit(service: Service, job: Job) -> Accepted:
     """Record a job and put it into the queue. Sync: call it in a thread."""
+    return _submitted(service, job, service.jobs.create)
+
+
+def _submitted(
+    service: Service, job: Job, create: Callable[[Job, QueueEntry], str | None]
+) -> Accepted:
+    """Let a job be created, unless there is one already, whose id `create` returns; count it."""
     service.metrics.follow(job.id, job.lane.value, job.audio.duration)
     try:
-        service.jobs.create(job, service.queue.entry(job))
+        earlier = create(job, service.queue.entry(job))
     except SttError:
         service.metrics.forget(job.id)
         raise
-    return new(service, job)
-
-
-def new(service: Service, job: Job) -> Accepted:
-    """Count a job that was created just now."""
+    if earlier is not None:
+        service.metrics.forget(job.id)
+        return Accepted(service.jobs.get(earlier, job.owner), is_new=False)
     service.metrics.accepted(job.lane.value, job.audio.n_bytes, job.audio.duration)
     return Accepted(job, is_new=True)
 
@@ -168,7 +174,10 @@ def submit_or_attach(service: Service, received: Recording[Fields], order: Order
         # A finished job answers for the model that made it: another one is asked anew.
         if same is not None and same.status.is_terminal and not service.models.serves(same.bundle):
             same = None
-        accepted = submit(service, job) if same is None else Accepted(same, is_new=False)
+        if same is not None:
+            accepted = Accepted(same, is_new=False)
+        else:  # The same request may be on its way at this moment: its first try that was given up.
+            accepted = _submitted(service, job, service.jobs.create_or_join)
     # At once: should Redis go away now, the job that it has needs its recording.
     received.upload.is_kept = accepted.is_new
     waited = service.waiters.take(accepted.job.id, is_new=accepted.is_new)
@@ -200,17 +209,11 @@ def _submit_under(service: Service, job: Job, idempotency_key: str) -> Accepted:
             f"Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY_CHARS} characters.",
             param="Idempotency-Key",
         )
-    service.metrics.follow(job.id, job.lane.value, job.audio.duration)
-    try:
-        entry = service.queue.entry(job)
-        earlier = service.jobs.create_once(job, idempotency_key, fingerprint(job), entry)
-    except SttError:
-        service.metrics.forget(job.id)
-        raise
-    if earlier is None:
-        return new(service, job)
-    service.metrics.forget(job.id)
-    return Accepted(service.jobs.get(earlier, job.owner), is_new=False)
+
+    def create(job: Job, entry: QueueEntry) -> str | None:
+        return service.jobs.create_once(job, idempotency_key, fingerprint(job), entry)
+
+    return _submitted(service, job, create)
 
 
 def fingerprint(job: Job) -> str:

@@ -68,7 +68,8 @@ local function release_audio(id, audio_key)
 end
 """.replace("EVENTS_KEY", EVENTS_KEY).replace("EVENTS_KEPT", str(EVENTS_KEPT))
 
-#: ARGV: id, attach key, audio key, claim key or '', fingerprint, seconds to keep the claim, most
+#: ARGV: id, attach key, audio key, claim key or '' (or the attach key, to join an unfinished job of
+#: the same owner, audio and options), fingerprint, seconds to keep the claim, most
 #: unfinished jobs or 0, scope of the owner, RQ's set of lanes, its list or '', its record's key,
 #: number n of that record's arguments, those n, then field, value, ... -> {fingerprint, id} of the
 #: job that the request has: this one, or an earlier one under the same claim; {'', ''} when the id
@@ -78,6 +79,12 @@ CREATE: Final = (
     + """
 local id, attach, audio, claim, fingerprint, ttl = unpack(ARGV, 1, 6)
 local most, owner, lanes, lane, record, n = unpack(ARGV, 7, 12)
+if claim == attach then
+  local other = redis.call('GET', attach)
+  local status = other and other ~= id and redis.call('HGET', job_key(other), 'status')
+  if status == 'queued' or status == 'processing' then return {fingerprint, other} end
+  claim = ''
+end
 if claim ~= '' then
   local held = redis.call('HMGET', claim, 'fingerprint', 'job')
   if held[1] and held[2] ~= id and redis.call('EXISTS', job_key(held[2])) == 1 then

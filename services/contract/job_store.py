@@ -89,6 +89,16 @@ class JobStore(JobIndex):
         """
         self._record(job, "", "", entry)
 
+    def create_or_join(self, job: Job, entry: QueueEntry = NO_ENTRY) -> str | None:
+        """Create a job, or return the id of an unfinished one of the same owner, audio and options.
+
+        Raises:
+            ConcurrencyLimitError · InternalError: as `create`.
+        """
+        attach = attach_key(job.owner, job.audio.sha256, job.options)
+        _, job_id = self._record(job, attach, "", entry)
+        return None if job_id == job.id else job_id
+
     def create_once(
         self, job: Job, key: str, fingerprint: str, entry: QueueEntry = NO_ENTRY
     ) -> str | None:

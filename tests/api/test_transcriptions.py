@@ -1,6 +1,9 @@
 """OpenAI's routes over real HTTP, with a worker that follows a script."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -155,6 +158,35 @@ def test_the_same_request_again_meets_its_job(
     other = send(client, language="en")
     assert other.headers["x-job-id"] != first.headers["x-job-id"]
     assert len(api.stored()) == 2
+
+
+def test_the_same_request_before_the_first_has_become_a_job_meets_it(
+    client: httpx.Client, worker: ScriptedWorker, api: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a client that ran out of patience while its upload was being looked at."""
+    jobs, all_looked = api.app.state.service.jobs, threading.Barrier(3)
+    taken: list[str | None] = []
+    create_or_join = jobs.create_or_join
+
+    def find_none(*_: object) -> None:
+        all_looked.wait(60)
+
+    def note(*arguments: Any) -> str | None:
+        earlier = create_or_join(*arguments)
+        taken.append(earlier)
+        return earlier
+
+    monkeypatch.setattr(jobs, "find_attachable", find_none)
+    monkeypatch.setattr(jobs, "create_or_join", note)
+    worker.gate.clear()
+    with ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(send, client) for _ in range(3)]
+        wait_until(lambda: len(taken) == 3, what="all three")
+        worker.gate.set()
+        answers = [call.result() for call in calls]
+    assert [answer.json()["text"] for answer in answers] == [TEXT] * 3
+    assert {answer.headers["x-job-id"] for answer in answers} == set(worker.started)
+    assert len(worker.started) == len(api.stored()) == 1
 
 
 def test_fields_that_are_not_read_are_named(client: httpx.Client, worker: ScriptedWorker) -> None:

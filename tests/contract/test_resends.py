@@ -20,6 +20,20 @@ def test_resend_finds_the_newest_equal_job_under_way(store: JobStore) -> None:
     assert found is not None and found.id == newer.id
 
 
+def test_equal_jobs_that_are_made_at_the_same_moment_are_one_while_it_is_unfinished(
+    store: JobStore,
+) -> None:
+    first, second = make_job(), make_job()
+    assert store.create_or_join(first) is None
+    assert store.create_or_join(first) is None, "its own reply was lost"
+    assert store.create_or_join(second) == first.id
+    assert store.create_or_join(make_job(owner="other")) is None
+    store.start(first.id, "run", "m")
+    assert store.create_or_join(second) == first.id
+    store.cancel(first.id)
+    assert store.create_or_join(second) is None
+
+
 @pytest.mark.parametrize(
     ("owner", "sha256", "options"),
     [
