@@ -126,12 +126,16 @@ class Waiters:
         check.add_done_callback(self._checks.discard)
 
     async def _cancel_if_unwanted(self, job_id: str) -> None:
-        await asyncio.sleep(self._grace_s)
+        """Look again as long as the mark is fresh: the last renewal of the call that left may come
+        after it, and another call may leave by the death of its process."""
+        left_s = self._grace_s
         with suppress(QueueUnavailableError, JobNotFoundError, JobNotCancelableError):
-            if await to_thread.run_sync(self._waited_s_ago, job_id) >= self._grace_s:
-                await to_thread.run_sync(self._jobs.cancel, job_id)
-                await to_thread.run_sync(self._queue.cancel, job_id)
-                logger.info("canceled a job that nobody waits for", extra={"job_id": job_id})
+            while left_s > 0:
+                await asyncio.sleep(left_s)
+                left_s = self._grace_s - await to_thread.run_sync(self._waited_s_ago, job_id)
+            await to_thread.run_sync(self._jobs.cancel, job_id)
+            await to_thread.run_sync(self._queue.cancel, job_id)
+            logger.info("canceled a job that nobody waits for", extra={"job_id": job_id})
 
     @redis_errors()
     def _renew(self, job_id: str) -> None:

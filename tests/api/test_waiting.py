@@ -2,12 +2,14 @@
 
 import socket
 import threading
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 from redis import Redis
 
+from services.api.waiters import mark_key
 from services.contract.errors import QueueUnavailableError
 from services.contract.job_store import JobStore
 from services.contract.schema import JobStatus
@@ -77,6 +79,17 @@ def test_a_job_that_nobody_waits_for_is_canceled(
 ) -> None:
     with RunningApi(redis_url, tmp_path, orphan_grace_s=0.3) as api:
         job_id = hang_up_on(api, jobs, stream, behind)
+        wait_until(lambda: jobs.get(job_id).status is JobStatus.CANCELED, what="the cancel")
+
+
+def test_a_mark_that_is_renewed_late_does_not_keep_a_job(
+    redis_url: str, tmp_path: Path, jobs: JobStore
+) -> None:
+    """As by the thread that renewed it while the call was left."""
+    with RunningApi(redis_url, tmp_path, orphan_grace_s=0.5) as api:
+        job_id = hang_up_on(api, jobs)
+        wait_until(lambda: bool(api.app.state.service.waiters._checks), what="the grace period")
+        jobs.redis.set(mark_key(job_id), time.time() + 0.4)
         wait_until(lambda: jobs.get(job_id).status is JobStatus.CANCELED, what="the cancel")
 
 
