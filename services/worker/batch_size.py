@@ -1,5 +1,8 @@
-"""How many windows a batch may have: as many as are predicted to run within a time budget."""
+"""How many windows a batch may have: as many as are predicted to run within a time budget, and have
+room in memory.
+"""
 
+import math
 from collections import defaultdict, deque
 from dataclasses import dataclass
 
@@ -15,6 +18,9 @@ _N_RECENT = 16
 #: Bulk windows may make a batch that people wait for so many times longer: on a GPU they cost next
 #: to nothing, on a processor each clip would take as long as the budget allows.
 _COMPANY = 1.25
+#: After so many batches that ran, twice as much memory is tried as there was when it ran out: what
+#: took it, such as the model that was served before, may be gone.
+_MEMORY_PATIENCE = 200
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,8 @@ class BatchSizes:
         self._budget_s = limits.budget_s
         self._costs = costs
         self._recent: defaultdict[int, deque[int]] = defaultdict(lambda: deque(maxlen=_N_RECENT))
+        self._most_frames = math.inf
+        self._n_since_memory_changed = 0
 
     def fits(self, context: int, n_windows: int, n_people: int | None = None) -> bool:
         """Whether a batch may have so many windows of that context; one always runs.
@@ -43,7 +51,7 @@ class BatchSizes:
             n_people: how many windows are of people, if they wait for the batch and its last window
                 is bulk work.
         """
-        if n_windows > self.max_windows:
+        if n_windows > self.max_windows or n_windows * context > self._most_frames:
             return False
         if n_people is not None:
             alone_s = self._costs.predict(context, n_people)
@@ -58,9 +66,20 @@ class BatchSizes:
         """Learn from a batch that ran."""
         self._recent[context].append(n_windows)
         self._costs.observe(context, n_windows, seconds)
+        self._n_since_memory_changed += 1
+        if self._n_since_memory_changed >= _MEMORY_PATIENCE:
+            self._change_memory(2 * self._most_frames)
+
+    def ran_out_of_memory(self, context: int, n_windows: int) -> None:
+        """Learn that a batch of several needs more memory than there is: half of it may do."""
+        self._change_memory(context * n_windows / 2)
 
     def _is_next(self, context: int, n_windows: int) -> bool:
         sizes = self._recent[context]
         if len(sizes) < _N_RECENT or n_windows != max(sizes) + 1:
             return False
         return sizes.count(max(sizes)) > _N_RECENT / 2
+
+    def _change_memory(self, most_frames: float) -> None:
+        self._most_frames = most_frames
+        self._n_since_memory_changed = 0

@@ -19,6 +19,7 @@ from services.worker.batch_size import BatchLimits, BatchSizes
 from services.worker.cost_model import CostModel
 from services.worker.decoding import WindowTask, run_batch
 from services.worker.model import Model
+from services.worker.self_test import still_works
 from services.worker.window_queue import WindowQueue
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Engine:
         self._changed = threading.Condition()
         self._n_preparing = Counter[Lane]()
         self._closed = False
+        self._is_broken = False
         self._running: dict[int, _Running] = {}
         self._threads = [
             threading.Thread(target=self._run, args=(index,), name=f"engine-{index}", daemon=True)
@@ -105,12 +107,19 @@ class Engine:
                 self._changed.notify_all()
 
     def hangs(self) -> bool:
-        """Whether a batch takes so long that it will never end."""
+        """Whether windows will never be answered: a batch does not end, or the model is broken."""
         now = time.monotonic()
-        return any(
+        return self._is_broken or any(
             now - running.since > max(_HANG_S, _HANG_FACTOR * running.predicted_s)
             for running in list(self._running.values())
         )
+
+    def judge(self, error: Exception) -> SttError:
+        """Return what to tell of a call of the model that failed; see whether it still works."""
+        is_known = isinstance(error, SttError) or _is_out_of_memory(error)
+        if not is_known and not still_works(self.model):
+            self._is_broken = True
+        return _translated(error)
 
     def close(self) -> None:
         """Stop after the running batches; windows that still wait fail."""
@@ -130,7 +139,7 @@ class Engine:
                 self._note_start(index, batch)
             again = self._settle(batch)
             with self._changed:
-                self._note_end(index, batch)
+                self._note_end(index)
                 for task in reversed(again):
                     self._queue.push(task, front=True)
                 self._changed.notify(len(again))
@@ -143,18 +152,15 @@ class Engine:
         self.statistics.n_batches += 1
         self.statistics.n_windows += len(batch)
 
-    def _note_end(self, index: int, batch: list[WindowTask]) -> None:
-        seconds = time.monotonic() - self._running.pop(index).since
-        self.statistics.busy_s += seconds
-        if not batch[0].key.detects:
-            self._sizes.ran(batch[0].key.context, len(batch), seconds)
+    def _note_end(self, index: int) -> None:
+        self.statistics.busy_s += time.monotonic() - self._running.pop(index).since
 
     def _next_batch(self) -> list[WindowTask] | None:
-        """Wait for windows and take a batch of them; None when the engine is closed."""
+        """Wait for windows and take a batch of them; None when no more will run."""
         with self._changed:
             while True:
                 self._changed.wait_for(lambda: self._closed or len(self._queue))
-                if self._closed:
+                if self._closed or self._is_broken:
                     return None
                 self._wait_for_more()
                 batch = [task for task in self._queue.take(self._sizes.fits) if _is_wanted(task)]
@@ -197,17 +203,36 @@ class Engine:
         Returns:
             the windows that go round again.
         """
+        began = time.monotonic()
         try:
-            return run_batch(self.model, batch)
+            again = run_batch(self.model, batch)
         except Exception as error:  # the outermost frame of a thread that all jobs depend on
-            left = [task for task in batch if not task.future.done()]
-            if len(batch) == 1:
-                logger.warning("a window failed", extra={"job_id": batch[0].job}, exc_info=error)
-                for task in left:
-                    _fail(task, _translated(error))
-                return []
-            logger.warning("a batch failed, its windows run alone", exc_info=error)
-            return [again for task in left for again in self._settle([task])]
+            return self._settle_failed(batch, error)
+        if not batch[0].key.detects:
+            with self._changed:
+                self._sizes.ran(batch[0].key.context, len(batch), time.monotonic() - began)
+        return again
+
+    def _settle_failed(self, batch: list[WindowTask], error: Exception) -> list[WindowTask]:
+        if len(batch) == 1:
+            self._give_up(batch[0], error)
+            return []
+        left = [task for task in batch if not task.future.done()]
+        if _is_out_of_memory(error):
+            logger.warning("no memory for %d windows at once; fewer at a time", len(batch))
+            with self._changed:
+                self._sizes.ran_out_of_memory(batch[0].key.context, len(batch))
+            return left
+        logger.warning("a batch failed, its windows run alone", exc_info=error)
+        return [again for task in left for again in self._settle([task])]
+
+    def _give_up(self, task: WindowTask, error: Exception) -> None:
+        if self._is_broken:
+            return
+        logger.warning("a window failed", extra={"job_id": task.job}, exc_info=error)
+        judged = self.judge(error)
+        if not self._is_broken:  # Else it is not the window's fault.
+            _fail(task, judged)
 
 
 def _is_wanted(task: WindowTask) -> bool:
@@ -220,9 +245,18 @@ def _fail(task: WindowTask, error: SttError) -> None:
         task.future.set_exception(error)
 
 
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether CUDA or cuBLAS says so."""
+    said = str(error).lower()
+    return "out of memory" in said or "cublas_status_alloc_failed" in said
+
+
 def _translated(error: Exception) -> SttError:
     if isinstance(error, SttError):
         return error
-    if "out of memory" in str(error).lower():
-        return GpuMemoryError("the GPU ran out of memory; set a lower STT_MAX_BATCH_WINDOWS")
+    if _is_out_of_memory(error):
+        return GpuMemoryError(
+            "the GPU's memory does not hold a single window; look what else uses it (nvidia-smi), "
+            "or set STT_COMPUTE_TYPE=int8_float16"
+        )
     return TranscriptionError("the model failed on this recording; the log has the details")

@@ -57,7 +57,7 @@ class Watchdog(threading.Thread):
         """Watch nothing yet.
 
         Args:
-            hangs: whether the engine will never finish its batch.
+            hangs: whether the engine will never answer.
             overstays: whether the process should have stopped by now.
         """
         super().__init__(name="watchdog", daemon=True)
@@ -71,5 +71,5 @@ class Watchdog(threading.Thread):
                 logger.warning("left without a word to Redis, leases do the rest")
                 os._exit(os.EX_OK)
             time.sleep(_WATCHDOG_S)
-        logger.critical("a batch hangs; leaving, other workers take the jobs over")
+        logger.critical("the model answers no more; leaving, other workers take the jobs over")
         os._exit(os.EX_SOFTWARE)

@@ -73,13 +73,14 @@ def check(settings: WorkerSettings) -> None:
         SttError: it cannot be found, loaded or run.
     """
     from services.contract.model_registry import served
-    from services.worker import model_loader
+    from services.worker.model_loader import load
+    from services.worker.self_test import self_test
 
     started = time.monotonic()
     bundle = served(settings.model, settings.models_dir, cache_dir=settings.hub_cache_dir)
-    model, _ = model_loader.load(bundle, settings)
+    model, _ = load(bundle, settings)
     loaded = time.monotonic()
-    model_loader.self_test(model)
+    self_test(model)
     facts = {
         "ok": True,
         "bundle": bundle.id,

@@ -3,26 +3,20 @@
 import logging
 import os
 import time
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import ctranslate2
-import numpy as np
 import tokenizers
 from faster_whisper.feature_extractor import FeatureExtractor
 
 from services.contract import cublas
-from services.contract.encoder_context import FRAMES_PER_SECOND
 from services.contract.errors import ModelBundleError, SettingsError, SttError
 from services.contract.model_bundle import ModelBundle
-from services.contract.schema import Lane, TranscriptionOptions
 from services.contract.settings import WorkerSettings
 from services.worker.cost_model import CostModel
-from services.worker.decoding import WindowTask, run_batch
 from services.worker.model import Model
-from services.worker.prompts import build_prompt
-from services.worker.samples import SAMPLE_RATE, Samples
+from services.worker.self_test import self_test
 
 logger = logging.getLogger(__name__)
 
@@ -151,38 +145,3 @@ def _tokenizer(path: Path) -> tokenizers.Tokenizer:
         return tokenizers.Tokenizer.from_file(str(path / "tokenizer.json"))
     except Exception as error:  # the library raises nothing more precise
         raise ModelBundleError(f"{path / 'tokenizer.json'} cannot be read: {error}") from error
-
-
-def self_test(model: Model) -> CostModel:
-    """Decode a second of noise in batches of one and four: shows that every library is there, and
-    gives the first figures for the time budget.
-    """
-    noise = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
-    # A GPU loads its kernels at first use, and other ones for other sizes.
-    for n_windows in (1,) if model.device == "cpu" else (1, 4):
-        run_batch(model, _tasks(model, noise, n_windows))
-    alone_s, four_s = (_seconds(model, _tasks(model, noise, n_windows)) for n_windows in (1, 4))
-    return CostModel(
-        s_per_frame=alone_s / model.context_of(FRAMES_PER_SECOND), share=(four_s / alone_s - 1) / 3
-    )
-
-
-def _seconds(model: Model, tasks: list[WindowTask]) -> float:
-    started = time.monotonic()
-    run_batch(model, tasks)
-    return time.monotonic() - started
-
-
-def _tasks(model: Model, samples: Samples, n_windows: int) -> list[WindowTask]:
-    options = TranscriptionOptions(compression_ratio_threshold=None, log_prob_threshold=None)
-    language = model.languages[0]
-    task = WindowTask(
-        job="self-test",
-        lane=Lane.BULK,
-        options=options,
-        features=model.log_mel(samples),
-        n_frames=FRAMES_PER_SECOND,
-        language=language,
-        prompt=build_prompt(model, language, options),
-    )
-    return [replace(task, attempts=[], future=Future()) for _ in range(n_windows)]

@@ -75,7 +75,7 @@ class ServedModels:
             self._close_unused()
 
     def hangs(self) -> bool:
-        """Whether some engine will never finish its batch."""
+        """Whether some engine will never answer."""
         return any(served.engine.hangs() for served in list(self._all))
 
     def poll(self) -> None:

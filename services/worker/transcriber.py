@@ -135,10 +135,13 @@ class _Run:
     def _go_sequentially(self, blocks: Iterable[Samples]) -> None:
         self.finished.clear()
         model = self.engine.model
-        for result in transcribe_sequentially(
-            model, blocks, self.options, self.language, self.hooks.check
-        ):
-            self._finish(result)
+        try:
+            for result in transcribe_sequentially(
+                model, blocks, self.options, self.language, self.hooks.check
+            ):
+                self._finish(result)
+        except RuntimeError as error:  # CTranslate2 raises nothing more precise
+            raise self.engine.judge(error) from error
 
     def _counted(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
         for block in blocks:

@@ -2,7 +2,8 @@
 
     python -m tests.worker.staged_worker SECONDS_PER_CALL
 
-A window of exactly POISON_FRAMES frames kills the process, as a bug in a library would.
+A window of exactly POISON_FRAMES frames kills the process, as a bug in a library would. After
+one of BREAKING_FRAMES all calls fail, as on a GPU whose context is gone.
 """
 
 import os
@@ -16,12 +17,15 @@ import numpy as np
 
 POISON_FRAMES = 111
 POISON_SAMPLES = POISON_FRAMES * 160
+BREAKING_FRAMES = 113
+BREAKING_SAMPLES = BREAKING_FRAMES * 160
 
 
 class StagedWhisper:
-    """CTranslate2's model with a delay in every call, and a sore spot."""
+    """CTranslate2's model with a delay in every call, and sore spots."""
 
     seconds_per_call = 0.0
+    is_broken = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._whisper = _Whisper(*arguments, **options)
@@ -33,6 +37,9 @@ class StagedWhisper:
         used = np.abs(np.array(features)).max(axis=1) > 0
         if POISON_FRAMES in used.sum(axis=1):
             os.kill(os.getpid(), signal.SIGKILL)
+        self.is_broken |= BREAKING_FRAMES in used.sum(axis=1)
+        if self.is_broken:
+            raise RuntimeError("CUDA failed with error an illegal memory access was encountered")
         time.sleep(self.seconds_per_call)
         return self._whisper.encode(features)
 

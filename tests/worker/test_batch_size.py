@@ -48,3 +48,22 @@ def test_bulk_work_makes_the_batch_of_people_a_quarter_longer_at_most(
     sizes = BatchSizes(BatchLimits(max_windows=32, budget_s=60), CostModel(share=share))
     company = [n for n in range(1, 25) if sizes.fits(300, n_people + n, n_people)]
     assert company == list(range(1, n_bulk + 1))
+
+
+def test_a_batch_has_as_much_as_memory_held_and_more_is_tried_later() -> None:
+    sizes = BatchSizes(BatchLimits(max_windows=16, budget_s=60), CostModel())
+
+    def most(context: int) -> int:
+        return max(n for n in range(1, 18) if sizes.fits(context, n))
+
+    assert (most(3000), most(500)) == (16, 16)
+    sizes.ran_out_of_memory(3000, 16)
+    assert (most(3000), most(500)) == (8, 16)
+    sizes.ran_out_of_memory(3000, 8)
+    assert (most(3000), most(1500), most(500)) == (4, 8, 16)
+    for _ in range(200):
+        sizes.ran(3000, 4, 1.0)
+    assert (most(3000), most(500)) == (8, 16)
+    for _ in range(200):
+        sizes.ran(3000, 8, 1.0)
+    assert most(3000) == 16

@@ -1,6 +1,7 @@
 """An engine whose library fails, and whose threads share what they know."""
 
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,19 @@ from services.worker.cost_model import CostModel
 from services.worker.engine import Engine
 from services.worker.model_loader import load
 from services.worker.samples import SAMPLE_RATE
+from services.worker.transcriber import Transcriber
+from tests.waiting import wait_until
 from tests.worker.window_tasks import CALM, Samples, run, task
+
+
+@pytest.fixture
+def engine(settings: Any, short_bundle_dir: Path) -> Iterator[Engine]:
+    """The quick engine, of one thread; what it learns of its memory is of no other test."""
+    one_thread = settings.model_copy(update={"cpu_threads": 1})
+    model, costs = load(model_bundle.read(short_bundle_dir), one_thread)
+    engine = Engine(model, BatchLimits(max_windows=16, budget_s=60), costs)
+    yield engine
+    engine.close()
 
 
 class Breaking:
@@ -40,6 +53,7 @@ class Breaking:
     ("error", "expected"),
     [
         (RuntimeError("CUDA failed with error out of memory"), GpuMemoryError),
+        (RuntimeError("cuBLAS failed with status CUBLAS_STATUS_ALLOC_FAILED"), GpuMemoryError),
         (RuntimeError("something else"), TranscriptionError),
         (MemoryError(), TranscriptionError),
     ],
@@ -62,6 +76,68 @@ def test_a_window_that_fails_does_not_harm_its_neighbours(
     wait([each.future for each in tasks], 60)
     assert tasks[0].future.result().segments and tasks[2].future.result().segments
     assert isinstance(bad.future.exception(), expected)
+
+
+class Small:
+    """A CTranslate2 model whose memory holds so many windows; it notes the batches that it had."""
+
+    def __init__(self, whisper: Any, n_windows: int) -> None:
+        self._whisper = whisper
+        self._n_windows = n_windows
+        self.batches: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whisper, name)
+
+    def generate(self, encoded: Any, prompts: list[Any], **options: Any) -> Any:
+        self.batches.append(len(prompts))
+        if len(prompts) > self._n_windows:
+            raise RuntimeError("CUDA failed with error out of memory")
+        return self._whisper.generate(encoded, prompts, **options)
+
+
+def test_a_full_memory_makes_batches_smaller_and_fails_nobody(
+    engine: Engine, spoken: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Small(engine.model.whisper, 3)
+    monkeypatch.setattr(engine.model, "whisper", small)
+    tasks = [task(engine, spoken[: 2 * SAMPLE_RATE], job=str(i)) for i in range(16)]
+    with engine._changed:  # all are there before the first batch begins
+        for each in tasks:
+            engine.submit(each)
+    assert all(each.future.result(60).segments for each in tasks)
+    assert small.batches == [16, 8, 4] + [2] * 8
+
+
+def test_a_model_that_works_no_more_blames_no_window(
+    engine: Engine, spoken: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends, and the jobs begin again in another one."""
+
+    def fail(*arguments: Any) -> Any:
+        raise RuntimeError("CUDA failed with error unspecified launch failure")
+
+    monkeypatch.setattr(engine.model, "encode", fail)
+    assert not engine.hangs()
+    tasks = [task(engine, spoken[: 2 * SAMPLE_RATE]) for _ in range(3)]
+    with engine._changed:
+        for each in tasks:
+            engine.submit(each)
+    wait_until(engine.hangs, what="the end of the model")
+    assert not any(each.future.done() for each in tasks)
+
+
+def test_the_sequential_loop_tells_of_a_full_memory(
+    engine: Engine, speech: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any, **options: Any) -> Any:
+        raise RuntimeError("CUDA failed with error out of memory")
+
+    monkeypatch.setattr(engine.model.loop, "generate_segments", fail)
+    options = CALM.model_copy(update={"mode": "sequential", "language": "sv"})
+    with pytest.raises(GpuMemoryError):
+        Transcriber(engine).transcribe(speech("Hej du glade."), options)
+    assert not engine.hangs()
 
 
 @pytest.mark.parametrize("temperature", [None, 0.5])

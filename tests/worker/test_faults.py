@@ -18,7 +18,7 @@ from tests.redis_server import RedisServer
 from tests.waiting import wait_until
 from tests.worker import models
 from tests.worker.stack import GRACE_S, Stack
-from tests.worker.staged_worker import POISON_SAMPLES
+from tests.worker.staged_worker import BREAKING_SAMPLES, POISON_SAMPLES
 
 pytestmark = pytest.mark.slow
 
@@ -101,13 +101,20 @@ def test_each_job_runs_once_although_redis_is_away_for_30_s(
     assert [stack.store.get(job_id).abandoned for job_id in jobs] == [0] * 12
 
 
+@pytest.mark.parametrize(
+    "n_samples",
+    [
+        pytest.param(POISON_SAMPLES, id="the process falls"),
+        pytest.param(BREAKING_SAMPLES, id="the model works no more"),
+    ],
+)
 def test_a_poisonous_clip_is_quarantined_and_its_neighbours_finish(
-    stack: Stack, recording: Callable[[float], Samples]
+    n_samples: int, stack: Stack, recording: Callable[[float], Samples]
 ) -> None:
     stack.start_worker(seconds_per_call=0.3, STT_LEASE_S="4")
     neighbours = [stack.send(recording(40)) for _ in range(3)]
     stack.wait_for(neighbours, JobStatus.PROCESSING)
-    poison = stack.send(recording(POISON_SAMPLES / SAMPLE_RATE))
+    poison = stack.send(recording(n_samples / SAMPLE_RATE))
     for _ in range(2):
         dead = stack.workers[-1]
         wait_until(lambda: dead.poll() is not None, what="the worker to fall")  # noqa: B023
