@@ -68,22 +68,21 @@ local function release_audio(id, audio_key)
 end
 """.replace("EVENTS_KEY", EVENTS_KEY).replace("EVENTS_KEPT", str(EVENTS_KEPT))
 
-#: ARGV: id, attach key, audio key, claim key or '' (or the attach key, to join an unfinished job of
-#: the same owner, audio and options), fingerprint, seconds to keep the claim, most
-#: unfinished jobs or 0, scope of the owner, RQ's set of lanes, its list or '', its record's key,
-#: number n of that record's arguments, those n, then field, value, ... -> {fingerprint, id} of the
-#: job that the request has: this one, or an earlier one under the same claim; {'', ''} when the id
-#: is taken, {'full', ''} when the owner may have no more.
+#: ARGV: id, attach key, audio key, '1' to join an unfinished job of the same owner, audio and
+#: options or '', claim key or '', fingerprint, seconds to keep the claim, most unfinished jobs
+#: or 0, scope of the owner, RQ's set of lanes, its list or '', its record's key, number n of that
+#: record's arguments, those n, then field, value, ... -> {fingerprint, id} of the job that the
+#: request has: this one, or the earlier one that it joins or claimed; {'', ''} when the id is
+#: taken, {'full', ''} when the owner may have no more.
 CREATE: Final = (
     _PRELUDE
     + """
-local id, attach, audio, claim, fingerprint, ttl = unpack(ARGV, 1, 6)
-local most, owner, lanes, lane, record, n = unpack(ARGV, 7, 12)
-if claim == attach then
+local id, attach, audio, joins, claim, fingerprint, ttl = unpack(ARGV, 1, 7)
+local most, owner, lanes, lane, record, n = unpack(ARGV, 8, 13)
+if joins ~= '' then
   local other = redis.call('GET', attach)
   local status = other and other ~= id and redis.call('HGET', job_key(other), 'status')
   if status == 'queued' or status == 'processing' then return {fingerprint, other} end
-  claim = ''
 end
 if claim ~= '' then
   local held = redis.call('HMGET', claim, 'fingerprint', 'job')
@@ -103,14 +102,14 @@ if claim ~= '' then
   redis.call('HSET', claim, 'fingerprint', fingerprint, 'job', id)
   redis.call('EXPIRE', claim, ttl)
 end
-redis.call('HSET', job_key(id), 'attach', attach, 'audio_key', audio, unpack(ARGV, 13 + n))
+redis.call('HSET', job_key(id), 'attach', attach, 'audio_key', audio, unpack(ARGV, 14 + n))
 redis.call('SET', attach, id)
 redis.call('SADD', 'stt:audio:' .. audio, id)
 redis.call('SREM', 'stt:audio:doomed', audio)
 index(id, nil, redis.call('HGET', job_key(id), 'status'))
 if lane ~= '' then
   redis.call('SADD', lanes, lane)
-  redis.call('HSET', record, unpack(ARGV, 13, 12 + n))
+  redis.call('HSET', record, unpack(ARGV, 14, 13 + n))
   redis.call('RPUSH', lane, id)
 end
 emit(id, 'status')

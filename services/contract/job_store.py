@@ -87,7 +87,7 @@ class JobStore(JobIndex):
             ConcurrencyLimitError: the owner has as many unfinished jobs as it may.
             InternalError: the id belongs to another job.
         """
-        self._record(job, "", "", entry)
+        self._record(job, entry)
 
     def create_or_join(self, job: Job, entry: QueueEntry = NO_ENTRY) -> str | None:
         """Create a job, or return the id of an unfinished one of the same owner, audio and options.
@@ -95,8 +95,7 @@ class JobStore(JobIndex):
         Raises:
             ConcurrencyLimitError · InternalError: as `create`.
         """
-        attach = attach_key(job.owner, job.audio.sha256, job.options)
-        _, job_id = self._record(job, attach, "", entry)
+        _, job_id = self._record(job, entry, joins=True)
         return None if job_id == job.id else job_id
 
     def create_once(
@@ -111,7 +110,7 @@ class JobStore(JobIndex):
             IdempotencyConflictError: the key came before with another fingerprint.
             ConcurrencyLimitError · InternalError: as `create`.
         """
-        found, job_id = self._record(job, claim_key(job.owner, key), fingerprint, entry)
+        found, job_id = self._record(job, entry, claim=(claim_key(job.owner, key), fingerprint))
         if found != fingerprint:
             raise IdempotencyConflictError(
                 "This Idempotency-Key was used for another request; use a new one.",
@@ -271,9 +270,11 @@ class JobStore(JobIndex):
         self._release_audio(args=[job_id])
 
     @redis_errors()
-    def _record(self, job: Job, claim: str, stamp: str, entry: QueueEntry) -> tuple[str, str]:
+    def _record(
+        self, job: Job, entry: QueueEntry, *, joins: bool = False, claim: tuple[str, str] = ("", "")
+    ) -> tuple[str, str]:
         attach = attach_key(job.owner, job.audio.sha256, job.options)
-        head: Args = [job.id, attach, job.audio.key, claim, stamp, CLAIM_S]
+        head: Args = [job.id, attach, job.audio.key, "1" if joins else "", *claim, CLAIM_S]
         most: Args = [self._max_unfinished, owner_scope(job.owner)]
         found, job_id = self._create(args=[*head, *most, *entry.arguments(), *to_arguments(job)])
         if not job_id:
