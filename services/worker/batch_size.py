@@ -44,23 +44,20 @@ class BatchSizes:
         self._most_frames = math.inf
         self._n_since_memory_changed = 0
 
-    def fits(self, context: int, n_windows: int, n_people: int | None = None) -> bool:
+    def fits(self, context: int, n_windows: int, n_company: int = 0) -> bool:
         """Whether a batch may have so many windows of that context; one always runs.
 
         Args:
-            n_people: how many windows are of people, if they wait for the batch and its last window
-                is bulk work.
+            n_company: how many of them are bulk work in a batch that people wait for.
         """
         if n_windows > self.max_windows or n_windows * context > self._most_frames:
             return False
-        if n_people is not None:
-            alone_s = self._costs.predict(context, n_people)
-            if self._costs.predict(context, n_windows) > _COMPANY * alone_s:
-                return False
-        if self._is_next(context, n_windows):
-            return True
+        predicted_s = self._costs.predict(context, n_windows)
+        people_s = self._costs.predict(context, n_windows - n_company)
+        if n_company and predicted_s > _COMPANY * people_s:
+            return False
         longest_s = max(self._budget_s, _LITTLE_MORE * self._costs.predict(context, 1))
-        return self._costs.predict(context, n_windows) <= longest_s
+        return predicted_s <= longest_s or self._is_next(context, n_windows)
 
     def ran(self, context: int, n_windows: int, seconds: float) -> None:
         """Learn from a batch that ran."""

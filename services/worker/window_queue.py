@@ -16,7 +16,7 @@ _BULK_PATIENCE_S = 10.0
 class Fits(Protocol):
     """`BatchSizes.fits`."""
 
-    def __call__(self, context: int, n_windows: int, n_people: int | None = None) -> bool: ...
+    def __call__(self, context: int, n_windows: int, n_company: int = 0) -> bool: ...
 
 
 class WindowQueue:
@@ -68,15 +68,14 @@ class WindowQueue:
         head = self.head()
         if head is None:
             return []
-        chosen, n_people = [head], 1
+        chosen, n_company = [head], 0
         for task in self._waiting():
             if task is head or task.key != head.key:
                 continue
-            is_company = _is_company(task, head)
-            if not fits(head.key.context, len(chosen) + 1, n_people if is_company else None):
+            n_company += _is_company(task, head)
+            if not fits(head.key.context, len(chosen) + 1, n_company):
                 break
             chosen.append(task)
-            n_people += not is_company
         for task in chosen:
             self._remove(task)
         return chosen

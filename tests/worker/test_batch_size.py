@@ -46,7 +46,7 @@ def test_bulk_work_makes_the_batch_of_people_a_quarter_longer_at_most(
     share: float, n_people: int, n_bulk: int
 ) -> None:
     sizes = BatchSizes(BatchLimits(max_windows=32, budget_s=60), CostModel(share=share))
-    company = [n for n in range(1, 25) if sizes.fits(300, n_people + n, n_people)]
+    company = [n for n in range(1, 25) if sizes.fits(300, n_people + n, n)]
     assert company == list(range(1, n_bulk + 1))
 
 

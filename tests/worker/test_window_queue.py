@@ -13,7 +13,7 @@ def task(job: str, lane: Lane = Lane.INTERACTIVE, context: int = 600) -> WindowT
 
 
 def up_to(limit: int) -> Fits:
-    def fits(context: int, n_windows: int, n_people: int | None = None) -> bool:
+    def fits(context: int, n_windows: int, n_company: int = 0) -> bool:
         return n_windows <= limit
 
     return fits
@@ -60,14 +60,14 @@ def test_how_much_bulk_work_comes_along_depends_on_how_many_people_wait() -> Non
     for job, lane in (("slow", Lane.BULK), ("a", Lane.INTERACTIVE), ("b", Lane.INTERACTIVE)):
         for _ in range(3 if job == "slow" else 1):
             queue.push(task(job, lane))
-    asked: list[tuple[int, int | None]] = []
+    asked: list[tuple[int, int]] = []
 
-    def fits(context: int, n_windows: int, n_people: int | None = None) -> bool:
-        asked.append((n_windows, n_people))
-        return n_people is None or n_windows <= n_people + 1
+    def fits(context: int, n_windows: int, n_company: int = 0) -> bool:
+        asked.append((n_windows, n_company))
+        return n_company <= 1
 
     assert jobs_of(queue.take(fits)) == ["a", "b", "slow"]
-    assert asked == [(2, None), (3, 2), (4, 2)]
+    assert asked == [(2, 0), (3, 1), (4, 2)]
     assert jobs_of(queue.take(fits)) == ["slow", "slow"], (
         "where nobody waits there is no such limit"
     )
