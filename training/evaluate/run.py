@@ -81,7 +81,7 @@ def evaluate(
     with open_model(model, config.quantization, out_dir) as (bundle, model_sha256):
         if finished := finished_report(config, model_sha256, corpus, out_dir):
             return finished
-        work = _work(config, model_sha256, corpus, clips)
+        work = _work(config, model_sha256, corpus)
         with open_journal(out_dir / _JOURNAL, work) as journal:
             measured = _measure(Decoder(bundle, config, journal, limit), config, corpus, clips)
         if config.long_form_minutes:
@@ -111,12 +111,8 @@ def finished_report(
     except DataError:  # none, damaged, or of another version
         return None
     measured = {result.split: result.test_set_sha256 for result in report.results}
-    wanted = {
-        split: identify_test_set(corpus, select_clips(corpus, split, config.max_clips))
-        for split in config.splits
-    }
     earlier = (report.model_sha256, report.config, report.normalisation, report.tools, measured)
-    if earlier != (model_sha256, config, NORMALISATION, _tools(), wanted):
+    if earlier != (model_sha256, config, NORMALISATION, _tools(), _test_sets(config, corpus)):
         return None
     logger.info("already evaluated: %s; remove it to have it measured again", report_dir)
     return report
@@ -129,18 +125,21 @@ def read_utterances(report_dir: Path, split: str, context: Context) -> list[Utte
         return [Utterance.model_validate_json(line) for line in lines]
 
 
-def _work(
-    config: EvaluateConfig,
-    model_sha256: str,
-    corpus: PreparedCorpus,
-    clips: Mapping[str, list[Clip]],
-) -> dict[str, Any]:
+def _work(config: EvaluateConfig, model_sha256: str, corpus: PreparedCorpus) -> dict[str, Any]:
     """Return what the transcripts depend on."""
     return {
         "model": model_sha256,
         "config": config.model_dump(mode="json", exclude=_NO_MATTER),
-        "clips": {split: identify_test_set(corpus, members) for split, members in clips.items()},
+        "clips": _test_sets(config, corpus),
         "ctranslate2": ctranslate2.__version__,
+    }
+
+
+def _test_sets(config: EvaluateConfig, corpus: PreparedCorpus) -> dict[str, str]:
+    """Return the hash of the clips that are taken from each split."""
+    return {
+        split: identify_test_set(corpus, select_clips(corpus, split, config.max_clips))
+        for split in config.splits
     }
 
 
