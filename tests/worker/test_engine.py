@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,24 @@ from services.worker.engine import Engine
 from services.worker.model_loader import load
 from services.worker.samples import SAMPLE_RATE
 from tests.worker.window_tasks import CALM, Samples, clips, run, task
+
+
+@pytest.fixture
+def engine_of(settings: WorkerSettings, short_bundle_dir: Path) -> Iterator[Callable[..., Engine]]:
+    """Return a function that makes an engine of the quick bundle, with limits of its own."""
+    made: list[Engine] = []
+
+    def make(
+        costs: CostModel, *, max_windows: int, budget_s: float = 60, n_threads: int = 2
+    ) -> Engine:
+        own = settings.model_copy(update={"cpu_threads": n_threads})
+        model, _ = load(model_bundle.read(short_bundle_dir), own)
+        made.append(Engine(model, BatchLimits(max_windows, budget_s), costs))
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.close()
 
 
 def noted_batches(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.0) -> list[list[str]]:
@@ -62,16 +81,14 @@ def test_a_window_that_is_being_prepared_is_waited_for_if_it_saves_much(
     batch_of_four_s: float,
     preparing: Lane,
     expected: int,
-    settings: WorkerSettings,
-    short_bundle_dir: Path,
+    engine_of: Callable[..., Engine],
     spoken: Samples,
 ) -> None:
-    model, _ = load(model_bundle.read(short_bundle_dir), settings)
     costs = CostModel()
     for _ in range(40):
         costs.observe(3000, 1, 10.0)
         costs.observe(3000, 4, batch_of_four_s)
-    engine = Engine(model, BatchLimits(max_windows=2, budget_s=60), costs)
+    engine = engine_of(costs, max_windows=2)
     engine.model.short_context = False
     first, second = (task(engine, spoken[: 2 * SAMPLE_RATE], job=str(n)) for n in range(2))
     with engine.preparing(preparing):
@@ -81,16 +98,14 @@ def test_a_window_that_is_being_prepared_is_waited_for_if_it_saves_much(
     for each in (first, second):
         each.future.result(60)
     assert engine.statistics.n_batches == expected
-    engine.close()
 
 
 def test_a_batch_waits_as_long_as_windows_keep_coming(
-    settings: WorkerSettings, short_bundle_dir: Path, spoken: Samples
+    engine_of: Callable[..., Engine], spoken: Samples
 ) -> None:
     """Five windows of one recording: all of them take longer than one is worth waiting for."""
-    model, _ = load(model_bundle.read(short_bundle_dir), settings)
     costs = CostModel(s_per_frame=10.0 / 3000, share=0.01)
-    engine = Engine(model, BatchLimits(max_windows=16, budget_s=60), costs)
+    engine = engine_of(costs, max_windows=16)
     engine.model.short_context = False
     tasks = [task(engine, spoken[: 2 * SAMPLE_RATE]) for _ in range(5)]
     with engine.preparing(Lane.INTERACTIVE):
@@ -100,35 +115,30 @@ def test_a_batch_waits_as_long_as_windows_keep_coming(
     for each in tasks:
         each.future.result(60)
     assert engine.statistics.n_batches == 1
-    engine.close()
 
 
 def test_a_batch_does_not_wait_for_windows_that_would_not_fit(
-    settings: WorkerSettings, short_bundle_dir: Path, spoken: Samples
+    engine_of: Callable[..., Engine], spoken: Samples
 ) -> None:
     """As on a processor, where one window of a long recording is a batch."""
-    model, _ = load(model_bundle.read(short_bundle_dir), settings)
     costs = CostModel(s_per_frame=1000 / 3000, share=0.9)  # a wait would be 20 s
-    engine = Engine(model, BatchLimits(max_windows=16, budget_s=1), costs)
+    engine = engine_of(costs, max_windows=16, budget_s=1)
     engine.model.short_context = False
     with engine.preparing(Lane.INTERACTIVE):
         first = task(engine, spoken[: 2 * SAMPLE_RATE])
         engine.submit(first)
         first.future.result(15)
-    engine.close()
 
 
 def test_windows_that_cannot_join_do_not_count_as_a_fuller_batch(
-    settings: WorkerSettings,
-    short_bundle_dir: Path,
+    engine_of: Callable[..., Engine],
     spoken: Samples,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As where many people send clips of many lengths: three of another length wait already."""
-    model, _ = load(model_bundle.read(short_bundle_dir), settings)
     batches = noted_batches(monkeypatch)
     costs = CostModel(s_per_frame=10.0 / 300, share=0.1)  # a wait of 1.8 s
-    engine = Engine(model, BatchLimits(max_windows=3, budget_s=60), costs)
+    engine = engine_of(costs, max_windows=3)
     first, second = (task(engine, spoken[: 2 * SAMPLE_RATE], job=job) for job in ("a", "b"))
     longer = [task(engine, spoken[: 8 * SAMPLE_RATE], job="longer") for _ in range(3)]
     assert first.key != longer[0].key
@@ -174,16 +184,14 @@ def test_a_canceled_window_is_not_decoded(engine: Engine, spoken: Samples) -> No
 @pytest.mark.parametrize("slow", [2, 3], ids=["a slow pair", "slow threes"])
 def test_one_slow_batch_is_not_the_last_of_its_size_that_is_tried(
     slow: int,
-    settings: WorkerSettings,
-    short_bundle_dir: Path,
+    engine_of: Callable[..., Engine],
     spoken: Samples,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As on a GPU, where more windows cost next to nothing but one takes longer than the budget."""
-    model, _ = load(model_bundle.read(short_bundle_dir), settings)
     batches = noted_batches(monkeypatch, seconds=0.01)
     costs = CostModel()
-    engine = Engine(model, BatchLimits(max_windows=8, budget_s=0.001), costs)
+    engine = engine_of(costs, max_windows=8, budget_s=0.001)
     waiting = [task(engine, spoken[: 2 * SAMPLE_RATE]) for _ in range(400)]
     context = waiting[0].key.context
     for n_windows in range(1, slow + 1):  # the last of them much slower than the others
@@ -223,11 +231,8 @@ def test_a_batch_that_never_ends_is_noticed(
     assert not engine.hangs()
 
 
-def test_a_closed_engine_takes_nothing(
-    settings: Any, short_bundle_dir: Path, spoken: Samples
-) -> None:
-    model, costs = load(model_bundle.read(short_bundle_dir), settings)
-    engine = Engine(model, BatchLimits(8, 1.0), costs)
+def test_a_closed_engine_takes_nothing(engine_of: Callable[..., Engine], spoken: Samples) -> None:
+    engine = engine_of(CostModel(), max_windows=8)
     late = task(engine, spoken[: 2 * SAMPLE_RATE])
     engine.close()
     with pytest.raises(TranscriptionError):
@@ -235,16 +240,13 @@ def test_a_closed_engine_takes_nothing(
 
 
 def test_what_follows_from_a_window_of_people_comes_before_bulk_work(
-    settings: WorkerSettings,
-    short_bundle_dir: Path,
+    engine_of: Callable[..., Engine],
     spoken: Samples,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    one_thread = settings.model_copy(update={"cpu_threads": 1})
-    model, costs = load(model_bundle.read(short_bundle_dir), one_thread)
     batches = noted_batches(monkeypatch)
     monkeypatch.setattr(engine_module, "_FOLLOW_WAIT_S", 10.0)
-    engine = Engine(model, BatchLimits(max_windows=1, budget_s=60), costs)
+    engine = engine_of(CostModel(), max_windows=1, n_threads=1)
     clip = spoken[: 2 * SAMPLE_RATE]
     whole, part = (task(engine, clip, job=job) for job in ("whole", "part"))
     bulk = [replace(task(engine, clip, job=f"bulk-{n}"), lane=Lane.BULK) for n in range(3)]
