@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,7 @@ class Stack:
         self.audio = AudioStore(f"file://{folder}/audio")
         self.models_dir = folder / "models"
         self._folder = folder
+        self._hold = folder / "hold"
         self._environ = {
             **os.environ,
             "STT_REDIS_URL": redis_url,
@@ -55,7 +58,8 @@ class Stack:
         self, *, seconds_per_call: float = 0.0, **settings: str
     ) -> subprocess.Popen[bytes]:
         """Start a worker process and wait until it says that it is alive."""
-        command = [sys.executable, "-m", "tests.worker.staged_worker", str(seconds_per_call)]
+        staged = [str(seconds_per_call), str(self._hold)]
+        command = [sys.executable, "-m", "tests.worker.staged_worker", *staged]
         environ = {**self._environ, **settings}
         with (self._folder / f"worker-{len(self.workers)}.log").open("wb") as log:
             worker = subprocess.Popen(command, env=environ, stderr=log, stdout=log)
@@ -65,6 +69,15 @@ class Stack:
             what=f"the worker to start: {self.logs()}",
         )
         return worker
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Let workers that have started begin jobs, and end none: on a slow machine the first would
+        be done before the last has begun.
+        """
+        self._hold.touch()
+        yield
+        self._hold.unlink()
 
     def run_worker(self, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run a worker that cannot start to its end."""

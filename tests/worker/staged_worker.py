@@ -1,7 +1,8 @@
 """A worker process for the fault tests: the real one, over a model that is slow or falls on cue.
 
-    python -m tests.worker.staged_worker SECONDS_PER_CALL
+    python -m tests.worker.staged_worker SECONDS_PER_CALL HOLD
 
+Its calls wait as long as there is a file HOLD.
 A window of exactly POISON_FRAMES frames kills the process, as a bug in a library would. After
 one of BREAKING_FRAMES all calls fail, as on a GPU whose context is gone.
 """
@@ -25,6 +26,7 @@ class StagedWhisper:
     """CTranslate2's model with a delay in every call, and sore spots."""
 
     seconds_per_call = 0.0
+    hold = ""
     is_broken = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -41,6 +43,8 @@ class StagedWhisper:
         if self.is_broken:
             raise RuntimeError("CUDA failed with error an illegal memory access was encountered")
         time.sleep(self.seconds_per_call)
+        while os.path.exists(self.hold):
+            time.sleep(0.02)
         return self._whisper.encode(features)
 
 
@@ -49,6 +53,6 @@ _Whisper = ctranslate2.models.Whisper
 if __name__ == "__main__":
     from services.worker.main import main
 
-    StagedWhisper.seconds_per_call = float(sys.argv[1])
+    StagedWhisper.seconds_per_call, StagedWhisper.hold = float(sys.argv[1]), sys.argv[2]
     ctranslate2.models.Whisper = StagedWhisper
     sys.exit(main([]))

@@ -60,8 +60,9 @@ def test_a_signal_gives_jobs_back_without_a_retry(
     stack: Stack, recording: Callable[[float], Samples], number: signal.Signals
 ) -> None:
     worker = stack.start_worker(seconds_per_call=0.5)
-    jobs = [stack.send(recording(200), lane=Lane.BULK) for _ in range(6)]
-    stack.wait_for(jobs, JobStatus.PROCESSING)
+    with stack.holding():
+        jobs = [stack.send(recording(200), lane=Lane.BULK) for _ in range(6)]
+        stack.wait_for(jobs, JobStatus.PROCESSING)
     retries = [stack.queue.fetch(job_id).retries_left for job_id in jobs]
     worker.send_signal(number)
     assert worker.wait(GRACE_S) == 0
@@ -77,10 +78,10 @@ def test_a_signal_gives_jobs_back_without_a_retry(
 def test_a_restarted_redis_loses_nothing(
     stack: Stack, redis_server: RedisServer, recording: Callable[[float], Samples]
 ) -> None:
-    # Long enough that none has ended before the last begins, on a loaded machine too.
     stack.start_worker(seconds_per_call=0.5)
-    jobs = [stack.send(recording(80)) for _ in range(12)]
-    stack.wait_for(jobs, JobStatus.PROCESSING)
+    with stack.holding():
+        jobs = [stack.send(recording(80)) for _ in range(12)]
+        stack.wait_for(jobs, JobStatus.PROCESSING)
     redis_server.restart()
     stack.wait_for(jobs, JobStatus.SUCCEEDED)
     assert starts(stack, jobs) == [1] * 12
@@ -91,8 +92,9 @@ def test_each_job_runs_once_although_redis_is_away_for_30_s(
 ) -> None:
     stack.start_worker(seconds_per_call=0.5)
     stack.start_worker(seconds_per_call=0.5)
-    jobs = [stack.send(recording(80)) for _ in range(12)]
-    stack.wait_for(jobs, JobStatus.PROCESSING)
+    with stack.holding():
+        jobs = [stack.send(recording(80)) for _ in range(12)]
+        stack.wait_for(jobs, JobStatus.PROCESSING)
     redis_server.kill()
     time.sleep(30)
     redis_server.start()
@@ -112,9 +114,10 @@ def test_a_poisonous_clip_is_quarantined_and_its_neighbours_finish(
     n_samples: int, stack: Stack, recording: Callable[[float], Samples]
 ) -> None:
     stack.start_worker(seconds_per_call=0.3, STT_LEASE_S="4")
-    neighbours = [stack.send(recording(40)) for _ in range(3)]
-    stack.wait_for(neighbours, JobStatus.PROCESSING)
-    poison = stack.send(recording(n_samples / SAMPLE_RATE))
+    with stack.holding():
+        neighbours = [stack.send(recording(40)) for _ in range(3)]
+        poison = stack.send(recording(n_samples / SAMPLE_RATE))
+        stack.wait_for([*neighbours, poison], JobStatus.PROCESSING)
     for _ in range(2):
         dead = stack.workers[-1]
         wait_until(lambda: dead.poll() is not None, what="the worker to fall")  # noqa: B023

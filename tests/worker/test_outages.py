@@ -28,8 +28,9 @@ def blameless(stack: Stack, job_ids: list[str]) -> bool:
 
 def test_a_full_redis_is_sat_out(stack: Stack, recording: Cut) -> None:
     stack.start_worker(seconds_per_call=0.3, STT_LEASE_S="3")
-    jobs = [stack.send(recording(60)) for _ in range(4)]
-    stack.wait_for(jobs, JobStatus.PROCESSING)
+    with stack.holding():
+        jobs = [stack.send(recording(60)) for _ in range(4)]
+        stack.wait_for(jobs, JobStatus.PROCESSING)
     stack.redis.config_set("maxmemory", 1)
     wait_until(lambda: "a run waits" in stack.logs(), what="a window that waits")
     time.sleep(4)  # longer than a lease
@@ -54,8 +55,9 @@ def test_a_job_that_ends_while_redis_is_full_is_one_line(stack: Stack, recording
 
 def test_a_worker_stops_well_while_redis_is_full(stack: Stack, recording: Cut) -> None:
     worker = stack.start_worker(seconds_per_call=0.3)
-    jobs = [stack.send(recording(60)) for _ in range(2)]
-    stack.wait_for(jobs, JobStatus.PROCESSING)
+    with stack.holding():
+        jobs = [stack.send(recording(60)) for _ in range(2)]
+        stack.wait_for(jobs, JobStatus.PROCESSING)
     stack.redis.config_set("maxmemory", 1)
     wait_until(lambda: "a run waits" in stack.logs(), what="a window that waits")
     worker.send_signal(signal.SIGTERM)
@@ -70,8 +72,9 @@ def test_a_worker_stops_in_time_although_redis_is_silent(
     stack: Stack, redis_server: RedisServer, recording: Cut
 ) -> None:
     worker = stack.start_worker(seconds_per_call=0.3)
-    jobs = [stack.send(recording(60)) for _ in range(2)]
-    stack.wait_for(jobs, JobStatus.PROCESSING)
+    with stack.holding():
+        jobs = [stack.send(recording(60)) for _ in range(2)]
+        stack.wait_for(jobs, JobStatus.PROCESSING)
     redis_server.pause()
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(GRACE_S) == 0
@@ -94,8 +97,9 @@ def test_a_store_that_is_away_is_sat_out(stack: Stack, recording: Cut, tmp_path:
 
 def test_a_worker_that_was_stopped_loses_its_job_once(stack: Stack, recording: Cut) -> None:
     sleeper = stack.start_worker(seconds_per_call=0.3, STT_LEASE_S="4")
-    jobs = [stack.send(recording(60)) for _ in range(3)]
-    stack.wait_for(jobs, JobStatus.PROCESSING)
+    with stack.holding():
+        jobs = [stack.send(recording(60)) for _ in range(3)]
+        stack.wait_for(jobs, JobStatus.PROCESSING)
     sleeper.send_signal(signal.SIGSTOP)
     stack.start_worker(STT_LEASE_S="4")
     stack.wait_for(jobs, JobStatus.SUCCEEDED)
