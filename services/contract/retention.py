@@ -25,8 +25,8 @@ SWEEP_EVERY_S = 60
 ORPHANS_EVERY_S = 3600
 REWRITE_EVERY_S = 600
 ORPHAN_AGE_S = 2 * 3600.0
-#: One sweep is short, however much is due; the next one goes on.
-MOST_PER_SWEEP = 500
+#: One portion is short, however much is due.
+MOST_PER_PORTION = 500
 #: What `new_key` makes. Nothing else in the folder is ours to delete unasked.
 OUR_KEY = re.compile(r"[0-9a-f]{32}")
 
@@ -39,6 +39,8 @@ class SweepCounts:
     jobs: int = 0
     orphans: int = 0
     requeued: int = 0
+    is_full: bool = False
+    """Whether there may be more to delete: `sweep_on` does."""
 
 
 def erase(job_id: str, store: JobStore, queue: JobQueue, audio: AudioStore) -> Job:
@@ -66,7 +68,7 @@ def sweep(store: JobStore, queue: JobQueue, audio: AudioStore) -> SweepCounts | 
     """
     if not is_due(store, "sweep", SWEEP_EVERY_S):
         return None
-    release_due_audio(store)
+    n_released = release_due_audio(store)
     n_jobs = delete_due_jobs(store, queue)
     n_requeued = requeue_lost(store, queue)
     queue.forget_ended()
@@ -77,7 +79,20 @@ def sweep(store: JobStore, queue: JobQueue, audio: AudioStore) -> SweepCounts | 
     n_orphans = 0
     if is_due(store, "orphans", ORPHANS_EVERY_S):
         n_orphans = delete_orphans(store, audio) + audio.sweep_unfinished(ORPHAN_AGE_S)
-    return SweepCounts(n_recordings, n_jobs, n_orphans, n_requeued)
+    is_full = MOST_PER_PORTION in (n_released, n_jobs, n_recordings)
+    return SweepCounts(n_recordings, n_jobs, n_orphans, n_requeued, is_full)
+
+
+def sweep_on(store: JobStore, queue: JobQueue, audio: AudioStore) -> bool:
+    """Delete the next portion of what is due; return whether there may be more.
+
+    Raises:
+        AudioStoreError: as `sweep`.
+    """
+    n_released = release_due_audio(store)
+    n_jobs = delete_due_jobs(store, queue)
+    n_recordings = delete_doomed(doomed_keys(store), store, audio)
+    return MOST_PER_PORTION in (n_released, n_jobs, n_recordings)
 
 
 @redis_errors()
@@ -86,19 +101,26 @@ def is_due(store: JobStore, what: str, every_s: int) -> bool:
     return bool(store.redis.eval(TAKE_TURN, 1, f"stt:lock:{what}", every_s))
 
 
-def release_due_audio(store: JobStore) -> None:
-    """Let go of recordings whose jobs ended more than `audio_ttl_s` ago."""
-    for job_id in ended_before(store, "audio", store.audio_ttl_s):
+def release_due_audio(store: JobStore) -> int:
+    """Let go of recordings whose jobs ended more than `audio_ttl_s` ago; return of how many jobs.
+
+    This and what follows takes one portion.
+    """
+    due = ended_before(store, "audio", store.audio_ttl_s)
+    for job_id in due:
         store.release_audio(job_id)
+    return len(due)
 
 
+@redis_errors()
 def delete_due_jobs(store: JobStore, queue: JobQueue) -> int:
     """Delete jobs that ended more than `transcript_ttl_s` ago; return how many."""
     due = ended_before(store, "record", store.transcript_ttl_s)
     for job_id in due:
         try:
             store.delete(job_id)
-        except JobNotFoundError:  # somebody deleted it meanwhile
+        except JobNotFoundError:  # somebody deleted it meanwhile, or Redis threw it out
+            store.redis.zrem("stt:ended:record", job_id)
             continue
         queue.delete(job_id)
     return len(due)
@@ -109,14 +131,14 @@ def ended_before(store: JobStore, what: str, age_s: int) -> list[str]:
     """Return ids of jobs that ended at least so long ago."""
     latest = utc_now().timestamp() - age_s
     key = f"stt:ended:{what}"
-    due = store.redis.zrangebyscore(key, "-inf", latest, start=0, num=MOST_PER_SWEEP)
+    due = store.redis.zrangebyscore(key, "-inf", latest, start=0, num=MOST_PER_PORTION)
     return [text(job_id) for job_id in cast(list[bytes], due)]
 
 
 @redis_errors()
 def doomed_keys(store: JobStore) -> list[str]:
     """Return recordings that were marked and not yet deleted."""
-    some = store.redis.srandmember(DOOMED_KEY, MOST_PER_SWEEP)
+    some = store.redis.srandmember(DOOMED_KEY, MOST_PER_PORTION)
     return [text(key) for key in cast(list[bytes], some)]
 
 

@@ -8,13 +8,14 @@ import pytest
 from redis import Redis
 from rq import SimpleWorker
 
+from services.contract import retention
 from services.contract.append_only_file import rewrite_after_deletes
 from services.contract.audio_store import AudioStore, new_key
 from services.contract.errors import AudioStoreError, JobNotFoundError
 from services.contract.job_queue import JobQueue
 from services.contract.job_store import JobStore
 from services.contract.redis_client import connect
-from services.contract.retention import SweepCounts, erase, sweep
+from services.contract.retention import SweepCounts, erase, sweep, sweep_on
 from services.contract.schema import AudioRef, Job, TranscriptionOptions
 from tests.contract.builders import ERROR, make_job, transcript, window
 from tests.redis_server import RedisServer
@@ -212,6 +213,39 @@ def test_store_that_is_away_does_not_keep_jobs_from_being_deleted_and_requeued(
     assert store.canceled([old.id]) == {old.id}
     assert queue.position(lost) == 1
     assert swept(store, queue, audio).recordings == 1
+
+
+def test_what_is_due_is_deleted_in_portions(
+    store: JobStore, queue: JobQueue, audio: AudioStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "MOST_PER_PORTION", 3)
+    jobs = [recorded(audio, store) for _ in range(8)]
+    for job in jobs:
+        run(store, job)
+    for job in jobs[:7]:
+        make_older(store, job, store.transcript_ttl_s + 1)
+    counts = swept(store, queue, audio)
+    assert (counts.jobs, counts.recordings, counts.is_full) == (3, 3, True)
+    assert sweep_on(store, queue, audio)
+    assert not sweep_on(store, queue, audio)
+    assert [job.id for job in jobs if not store.canceled([job.id])] == [jobs[7].id]
+    assert list(audio.keys(older_than_s=-1)) == [jobs[7].audio.key]
+
+
+def test_jobs_that_redis_threw_out_do_not_stand_in_the_way_of_others(
+    store: JobStore, queue: JobQueue, audio: AudioStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a Redis with `allkeys-lru` does, which it must not have."""
+    monkeypatch.setattr(retention, "MOST_PER_PORTION", 1)
+    thrown_out, due = recorded(audio, store), recorded(audio, store)
+    for job in (thrown_out, due):
+        run(store, job)
+        make_older(store, job, store.transcript_ttl_s + 1)
+    make_older(store, thrown_out, 60)
+    store.redis.delete(f"stt:job:{thrown_out.id}")
+    swept(store, queue, audio)
+    sweep_on(store, queue, audio)
+    assert store.canceled([due.id])
 
 
 def test_only_one_process_sweeps_at_a_time(

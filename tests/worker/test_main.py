@@ -2,11 +2,16 @@ import json
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
+from services.contract import retention
+from services.contract.audio_store import AudioStore
 from services.contract.job_queue import JobQueue
+from services.contract.job_store import JobStore
 from services.contract.redis_client import connect
 from services.contract.workers import WorkerInfo
 from services.worker import main
+from tests.contract.builders import make_job
 from tests.redis_server import free_port
 
 
@@ -72,3 +77,27 @@ def test_a_redis_that_stays_away_is_one_line(
     told = capsys.readouterr().err.strip().splitlines()
     assert told[-1].startswith("error: Redis does not answer") and "STT_REDIS_URL" in told[-1]
     assert not any("Traceback" in line for line in told)
+
+
+def test_housekeeping_deletes_all_that_is_due(
+    redis_client: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much it is: a portion after the other, without a pause."""
+
+    class Done(Exception):
+        pass
+
+    def pause(_: float) -> None:
+        raise Done
+
+    store = JobStore(redis_client, transcript_ttl_s=3600, audio_ttl_s=3600)
+    monkeypatch.setattr(retention, "MOST_PER_PORTION", 2)
+    monkeypatch.setattr(main.time, "sleep", pause)
+    for _ in range(5):
+        job = make_job()
+        store.create(job)
+        store.cancel(job.id)
+        store.redis.zincrby("stt:ended:record", -30 * 24 * 3600, job.id)
+    with pytest.raises(Done):
+        main.keep_house(store, JobQueue(redis_client), AudioStore(f"file://{tmp_path}/audio"))
+    assert store.redis.zcard("stt:ended:record") == 0
