@@ -4,7 +4,7 @@ can do with them."""
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import ctranslate2
@@ -40,12 +40,9 @@ class Model:
     loop: "SequentialModel" = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tokenizer = lru_cache(self._make_tokenizer)
+        # Not of a bound method: a model that refers to itself stays in memory after its last use.
+        self.tokenizer = lru_cache(partial(_tokenizer, self.hf_tokenizer, self.is_multilingual))
         self.loop = SequentialModel(self)
-
-    def _make_tokenizer(self, language: str, task: Task = "transcribe") -> Tokenizer:
-        """Return faster-whisper's tokenizer for a language and task; cached as `tokenizer`."""
-        return Tokenizer(self.hf_tokenizer, self.is_multilingual, task=task, language=language)
 
     @cached_property
     def is_multilingual(self) -> bool:
@@ -111,6 +108,13 @@ class Model:
     def close(self) -> None:
         """Give the memory of the weights back."""
         self.whisper.unload_model()
+
+
+def _tokenizer(
+    plain: tokenizers.Tokenizer, is_multilingual: bool, language: str, task: Task = "transcribe"
+) -> Tokenizer:
+    """Return faster-whisper's tokenizer for a language and task."""
+    return Tokenizer(plain, is_multilingual, task=task, language=language)
 
 
 def rows_of(encoded: ctranslate2.StorageView, rows: Sequence[int]) -> FloatArray:

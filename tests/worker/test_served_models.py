@@ -1,14 +1,21 @@
+import gc
 import logging
 import shutil
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from services.contract import model_registry
 from services.contract.errors import ModelBundleError
+from services.contract.schema import TranscriptionOptions
 from services.contract.settings import WorkerSettings
 from services.worker.served_models import ServedModels
+from services.worker.transcriber import Transcriber
 from tests.worker import models
+
+Speech = Callable[..., Path]
 
 
 @pytest.fixture
@@ -50,6 +57,31 @@ def test_new_jobs_get_the_new_model_and_running_ones_keep_theirs(
     model_registry.rollback(settings_here.models_dir)
     served.poll()
     assert serving(served) == "short@1"
+    served.stop()
+    served.engine.close()
+
+
+def test_a_model_that_nobody_uses_leaves_the_memory_at_once(
+    settings_here: WorkerSettings, short_bundle_dir: Path, tmp_path: Path, speech: Speech
+) -> None:
+    """Whatever it was used for: the garbage collector, which finds what refers to itself, may not
+    come for days.
+    """
+    served = ServedModels(settings_here)
+    served.start()
+    with served.use() as running:
+        for mode in ("batched", "sequential"):
+            options = TranscriptionOptions(language="sv", mode=mode, word_timestamps=True)
+            Transcriber(running).transcribe(speech("Hej du glade."), options)
+        model = weakref.ref(running.model)
+    gc.disable()
+    try:
+        del running
+        deploy(short_bundle_dir, settings_here, tmp_path, name="newer")
+        served.poll()
+        assert model() is None
+    finally:
+        gc.enable()
     served.stop()
     served.engine.close()
 
