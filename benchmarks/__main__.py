@@ -16,6 +16,7 @@ SERVING = (
     "encoder",
     "long_file",
     "uploads",
+    "soak",
 )
 #: Only where they are named.
 ON_A_GPU = ("gpu",)

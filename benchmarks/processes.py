@@ -74,7 +74,7 @@ def stack(folder: Path, model: str, environ: Mapping[str, str]) -> Iterator[Serv
     redis = RedisServer(folder)
     redis.start()
     shared = stack_settings(folder, redis.url) | {"STT_MODEL": model, **environ}
-    api = api_server(folder, redis.url, STT_MODEL=model, STT_READY_REQUIRES_WORKER="true")
+    api = api_server(folder, redis.url, STT_READY_REQUIRES_WORKER="true", **shared)
     worker = Server([sys.executable, "-m", "services.worker"], shared, 0)
     try:
         api.wait("/readyz")
