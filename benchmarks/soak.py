@@ -3,8 +3,8 @@
     python -m benchmarks.soak [--minutes 10] [--clients 12] [--seed 1]
 
 Recordings and transcripts live a minute, and every half minute another model is deployed. Prints
-the memory, threads and open files of every process, and how many recordings lie in the store. All
-of it must be as large at the end as it was half-way, but for a tenth.
+the memory, threads and open files of every process, and how many recordings lie in the store. The
+memory must be as large at the end as it was half-way, but for a tenth, and every answer right.
 """
 
 import argparse
@@ -17,7 +17,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -52,7 +51,8 @@ def main() -> int:
         with stack(folder, "demo", lives | {"STT_MODEL_POLL_S": "1"}) as api:
             clients = Clients(api.port, clips)
             clients.start(options.clients, options.seed)
-            seen = [look_again(folder, number) for number in range(int(2 * options.minutes))]
+            n_deploys = max(2, round(60 * options.minutes / EVERY_S))
+            seen = [deploy_and_look(folder, number) for number in range(n_deploys)]
             answers = clients.stop()
     print("answers:", ", ".join(f"{kind} {n}" for kind, n in sorted(answers.items())))
     return report(seen, answers)
@@ -75,6 +75,7 @@ class Clients:
         self._clips = clips
         self._numbers = count()
         self._answers = Counter[str]()
+        self._counting = threading.Lock()
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -86,7 +87,7 @@ class Clients:
             thread.start()
 
     def stop(self) -> Counter[str]:
-        """End with the requests under way; return how many of each kind had which status."""
+        """End with the requests under way; return how many of each kind had which answer."""
         self._stopped.set()
         for thread in self._threads:
             thread.join()
@@ -97,7 +98,12 @@ class Clients:
             while not self._stopped.is_set():
                 kind = chosen.choice(list(KINDS))
                 recording = of_length(self._clips, chosen.choice(LENGTHS_S), next(self._numbers))
-                self._answers[f"{kind} {KINDS[kind](client, recording, chosen)}"] += 1
+                try:
+                    status = str(KINDS[kind](client, recording, chosen))
+                except (httpx.HTTPError, OSError) as error:
+                    status = type(error).__name__
+                with self._counting:
+                    self._answers[f"{kind} {status}"] += 1
 
 
 def transcribe(client: httpx.Client, recording: bytes, chosen: random.Random) -> int:
@@ -171,11 +177,11 @@ KINDS: dict[str, Send] = {
 #: The status that each has to get, 200 where nothing is said. A job that is done cannot be
 #: canceled, and before the first job there is no batch.
 EXPECTED = {
-    "queue": {202},
-    "cancel": {200, 409},
-    "look": {200, 404},
-    "send_garbage": {400},
-    "go_away": {0},
+    "queue": {"202"},
+    "cancel": {"200", "409"},
+    "look": {"200", "404"},
+    "send_garbage": {"400"},
+    "go_away": {"0"},
 }
 
 
@@ -184,7 +190,7 @@ def file(recording: bytes) -> dict[str, tuple[str, bytes, str]]:
     return {"file": ("a.wav", recording, "audio/wav")}
 
 
-def look_again(folder: Path, number: int) -> dict[str, float]:
+def deploy_and_look(folder: Path, number: int) -> dict[str, float]:
     """Deploy, wait, and return what is there then; print it."""
     newer = folder / "newer"
     shutil.copytree(demo_directory(), newer)
@@ -200,16 +206,17 @@ def look_again(folder: Path, number: int) -> dict[str, float]:
 
 
 def sizes() -> dict[str, float]:
-    """Return MB, threads and open files of each of our processes, its children included."""
+    """Return MB (its children's too), threads and open files of each of our processes."""
+    children = {" ".join(child.cmdline()): child for child in psutil.Process().children()}
     found: dict[str, float] = {}
-    for child in psutil.Process().children():
-        with suppress(psutil.NoSuchProcess):
-            command = " ".join(child.cmdline())
-            for role in (role for role, part in PROCESSES.items() if part in command):
-                family = [child, *child.children(recursive=True)]
-                found[f"{role} MB"] = sum(each.memory_info().rss for each in family) / 1e6
-                found[f"{role} threads"] = child.num_threads()
-                found[f"{role} files"] = child.num_fds()
+    for role, part in PROCESSES.items():
+        process = next((child for command, child in children.items() if part in command), None)
+        if process is None:
+            raise RuntimeError(f"{role} has ended")
+        family = [process, *process.children(recursive=True)]
+        found[f"{role} MB"] = sum(each.memory_info().rss for each in family) / 1e6
+        found[f"{role} threads"] = process.num_threads()
+        found[f"{role} files"] = process.num_fds()
     return found
 
 
@@ -225,7 +232,7 @@ def report(seen: list[dict[str, float]], answers: Counter[str]) -> int:
 
 def is_expected(kind: str, status: str) -> bool:
     """Whether requests of a kind may get that status."""
-    return int(status) in EXPECTED.get(kind, {200})
+    return status in EXPECTED.get(kind, {"200"})
 
 
 if __name__ == "__main__":

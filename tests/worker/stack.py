@@ -76,8 +76,10 @@ class Stack:
         be done before the last has begun.
         """
         self._hold.touch()
-        yield
-        self._hold.unlink()
+        try:
+            yield
+        finally:
+            self._hold.unlink()
 
     def run_worker(self, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run a worker that cannot start to its end."""
