@@ -22,15 +22,12 @@ async def refresh_forever(service: Service) -> None:
 
 async def sweep_forever(service: Service) -> None:
     """Sweep every minute; over all processes it happens once."""
-    stores = (service.jobs, service.queue, service.store)
     while True:
         try:
-            counts = await to_thread.run_sync(retention.sweep, *stores)
-            if counts is not None:
+            portions = retention.sweep(service.jobs, service.queue, service.store)
+            # One at a time: a thread cannot be told to stop.
+            while (counts := await to_thread.run_sync(next, portions, None)) is not None:
                 logger.debug("swept", extra={"recordings": counts.recordings, "jobs": counts.jobs})
-            is_full = counts is not None and counts.is_full
-            while is_full:  # A portion at a time: a thread cannot be told to stop.
-                is_full = await to_thread.run_sync(retention.sweep_on, *stores)
         except SttError as error:
             logger.warning("could not sweep", extra={"code": error.code})
         await asyncio.sleep(retention.SWEEP_EVERY_S)

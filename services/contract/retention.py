@@ -6,6 +6,7 @@ leaves the mark, and the next sweep finishes the work.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -33,14 +34,12 @@ OUR_KEY = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class SweepCounts:
-    """What one sweep did."""
+    """What one portion of a sweep did."""
 
     recordings: int = 0
     jobs: int = 0
     orphans: int = 0
     requeued: int = 0
-    is_full: bool = False
-    """Whether there may be more to delete: `sweep_on` does."""
 
 
 def erase(job_id: str, store: JobStore, queue: JobQueue, audio: AudioStore) -> Job:
@@ -58,41 +57,38 @@ def erase(job_id: str, store: JobStore, queue: JobQueue, audio: AudioStore) -> J
     return job
 
 
-def sweep(store: JobStore, queue: JobQueue, audio: AudioStore) -> SweepCounts | None:
-    """Delete what is due and requeue what got lost; None if another process just did.
+def sweep(store: JobStore, queue: JobQueue, audio: AudioStore) -> Iterator[SweepCounts]:
+    """Delete what is due, portion by portion, and requeue what got lost; yield after each portion.
 
-    Call it every minute from any process: together they sweep once per SWEEP_EVERY_S.
+    Call it every minute from any process: together they sweep once per SWEEP_EVERY_S. Nothing is
+    yielded if another process just did. Between two portions a caller may stop.
 
     Raises:
         AudioStoreError: the store does not answer; what is due stays due.
     """
     if not is_due(store, "sweep", SWEEP_EVERY_S):
-        return None
-    n_released = release_due_audio(store)
-    n_jobs = delete_due_jobs(store, queue)
+        return
+    is_first = is_full = True
+    while is_full:
+        n_released, n_jobs = release_due_audio(store), delete_due_jobs(store, queue)
+        n_requeued = put_in_order(store, queue) if is_first else 0
+        # A store that does not answer raises here, when all that needs only Redis is done.
+        n_recordings = delete_doomed(doomed_keys(store), store, audio)
+        n_orphans = 0
+        if is_due(store, "orphans", ORPHANS_EVERY_S):
+            n_orphans = delete_orphans(store, audio) + audio.sweep_unfinished(ORPHAN_AGE_S)
+        yield SweepCounts(n_recordings, n_jobs, n_orphans, n_requeued)
+        is_full = MOST_PER_PORTION in (n_released, n_jobs, n_recordings)
+        is_first = False
+
+
+def put_in_order(store: JobStore, queue: JobQueue) -> int:
+    """Requeue lost jobs, and let Redis and RQ forget what is gone; return how many were lost."""
     n_requeued = requeue_lost(store, queue)
     queue.forget_ended()
     if is_due(store, "rewrite", REWRITE_EVERY_S):
         rewrite_after_deletes(store.redis)
-    # A store that does not answer raises here, when all that needs only Redis is done.
-    n_recordings = delete_doomed(doomed_keys(store), store, audio)
-    n_orphans = 0
-    if is_due(store, "orphans", ORPHANS_EVERY_S):
-        n_orphans = delete_orphans(store, audio) + audio.sweep_unfinished(ORPHAN_AGE_S)
-    is_full = MOST_PER_PORTION in (n_released, n_jobs, n_recordings)
-    return SweepCounts(n_recordings, n_jobs, n_orphans, n_requeued, is_full)
-
-
-def sweep_on(store: JobStore, queue: JobQueue, audio: AudioStore) -> bool:
-    """Delete the next portion of what is due; return whether there may be more.
-
-    Raises:
-        AudioStoreError: as `sweep`.
-    """
-    n_released = release_due_audio(store)
-    n_jobs = delete_due_jobs(store, queue)
-    n_recordings = delete_doomed(doomed_keys(store), store, audio)
-    return MOST_PER_PORTION in (n_released, n_jobs, n_recordings)
+    return n_requeued
 
 
 @redis_errors()

@@ -169,10 +169,8 @@ def keep_house(store: JobStore, queue: JobQueue, audio: AudioStore) -> None:
     """Delete what is due, every minute, for as long as the process lives."""
     while True:
         try:
-            counts = retention.sweep(store, queue, audio)
-            is_full = counts is not None and counts.is_full
-            while is_full:
-                is_full = retention.sweep_on(store, queue, audio)
+            for _ in retention.sweep(store, queue, audio):
+                pass
         except SttError as error:
             logger.warning("housekeeping failed, it is tried again: %s", error.message)
         time.sleep(retention.SWEEP_EVERY_S)

@@ -91,6 +91,6 @@ def test_the_sweep_frees_what_is_due(
 ) -> None:
     store.cancel(waiting.id)
     store.transcript_ttl_s = store.audio_ttl_s = 0
-    counts = retention.sweep(store, queue, AudioStore(f"file://{tmp_path}/audio"))
-    assert counts is not None and (counts.jobs, counts.recordings) == (1, 1)
+    counts = next(retention.sweep(store, queue, AudioStore(f"file://{tmp_path}/audio")))
+    assert (counts.jobs, counts.recordings) == (1, 1)
     assert queue.depth()[Lane.INTERACTIVE] <= 1

@@ -15,7 +15,7 @@ from services.contract.errors import AudioStoreError, JobNotFoundError
 from services.contract.job_queue import JobQueue
 from services.contract.job_store import JobStore
 from services.contract.redis_client import connect
-from services.contract.retention import SweepCounts, erase, sweep, sweep_on
+from services.contract.retention import SweepCounts, erase, sweep
 from services.contract.schema import AudioRef, Job, TranscriptionOptions
 from tests.contract.builders import ERROR, make_job, transcript, window
 from tests.redis_server import RedisServer
@@ -50,11 +50,9 @@ def run(store: JobStore, job: Job) -> None:
 
 
 def swept(store: JobStore, queue: JobQueue, audio: AudioStore) -> SweepCounts:
-    """Sweep now, whenever the last sweep was."""
+    """Sweep the first portion now, whenever the last sweep was."""
     store.redis.delete("stt:lock:sweep", "stt:lock:orphans", "stt:lock:rewrite")
-    counts = sweep(store, queue, audio)
-    assert counts is not None
-    return counts
+    return next(sweep(store, queue, audio))
 
 
 def make_older(store: JobStore, job: Job, by_s: float) -> None:
@@ -224,10 +222,8 @@ def test_what_is_due_is_deleted_in_portions(
         run(store, job)
     for job in jobs[:7]:
         make_older(store, job, store.transcript_ttl_s + 1)
-    counts = swept(store, queue, audio)
-    assert (counts.jobs, counts.recordings, counts.is_full) == (3, 3, True)
-    assert sweep_on(store, queue, audio)
-    assert not sweep_on(store, queue, audio)
+    portions = list(sweep(store, queue, audio))
+    assert [(counts.jobs, counts.recordings) for counts in portions] == [(3, 3), (3, 3), (1, 1)]
     assert [job.id for job in jobs if not store.canceled([job.id])] == [jobs[7].id]
     assert list(audio.keys(older_than_s=-1)) == [jobs[7].audio.key]
 
@@ -243,16 +239,15 @@ def test_jobs_that_redis_threw_out_do_not_stand_in_the_way_of_others(
         make_older(store, job, store.transcript_ttl_s + 1)
     make_older(store, thrown_out, 60)
     store.redis.delete(f"stt:job:{thrown_out.id}")
-    swept(store, queue, audio)
-    sweep_on(store, queue, audio)
+    assert len(list(sweep(store, queue, audio))) == 3
     assert store.canceled([due.id])
 
 
 def test_only_one_process_sweeps_at_a_time(
     store: JobStore, queue: JobQueue, audio: AudioStore, redis_client: Redis
 ) -> None:
-    assert sweep(store, queue, audio) is not None
-    assert sweep(store, queue, audio) is None
+    assert len(list(sweep(store, queue, audio))) == 1
+    assert not list(sweep(store, queue, audio))
     assert 0 < redis_client.ttl("stt:lock:sweep") <= 60
 
 
