@@ -8,6 +8,7 @@ import sys
 import uvicorn
 from fastapi import FastAPI
 
+from services.api import processes
 from services.api.app import create_app
 from services.api.http_protocol import HttpProtocol
 from services.contract import logs
@@ -33,35 +34,38 @@ def main() -> int:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
     logs.configure(settings.log_level)
+    if settings.api_processes > 1:
+        return processes.run(config(processes.APPLICATION, settings.api_processes), listener)
     # What is here now stays as long as the process: the collector need not walk over it.
     gc.freeze()
-    serving = server(app)
+    serving = uvicorn.Server(config(app))
     # uvicorn knows no SIGHUP, and sends itself those it has obeyed once more when it is done.
     on_stop(serving.handle_exit)
     serving.run(sockets=[listener])
     return 0
 
 
-def server(app: FastAPI, *, port: int = 0, shutdown_s: int = SHUTDOWN_S) -> uvicorn.Server:
-    """Return what serves the API, with its bounds for connections.
+def config(app: FastAPI | str, n_processes: int = 1) -> uvicorn.Config:
+    """Return how the API is served, with the bounds for its connections.
 
     Args:
-        app: what create_app made.
-        port: to listen on where `run` gets no sockets; 0 is a free one.
-        shutdown_s: how long open answers may go on when the server is asked to stop.
+        app: what create_app made; for several processes the name of what makes it in each.
+        n_processes: how many will serve it.
     """
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
-        port=port,
+        factory=isinstance(app, str),
+        workers=n_processes,
+        timeout_worker_healthcheck=processes.HANGS_AFTER_S,
+        port=0,  # Of those who bring no socket: a free one.
         http=HttpProtocol,
         access_log=False,  # It is ours (middleware.py): uvicorn's has queries in it.
         log_config=None,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=shutdown_s,
+        timeout_graceful_shutdown=SHUTDOWN_S,
         server_header=False,
         ws="none",
     )
-    return uvicorn.Server(config)
 
 
 def listen(host: str, port: int) -> socket.socket:

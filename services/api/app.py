@@ -111,7 +111,7 @@ def build(settings: ApiSettings, redis: Redis) -> Service:
     )
     queue = JobQueue(redis)
     metrics = Metrics()
-    metrics.registry.register(SharedFigures(queue, store))
+    metrics.tell_also(SharedFigures(queue, store))
     events = EventReader(settings.redis_url, on_event=metrics.on_event)
     return Service(
         settings=settings,

@@ -1,15 +1,17 @@
 """Figures for Prometheus, in a registry of their own: numbers only, never names or text.
 
-What one process sees is counted in it (requests, errors, the jobs it accepted); what all share is
-read from Redis when Prometheus asks.
+What one process sees is counted in it (requests, errors, the jobs it accepted), and added up over
+all behind one port (processes.py); what all share is read from Redis when Prometheus asks.
 """
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from services.contract.audio_store import AudioStore
 from services.contract.errors import QueueUnavailableError
@@ -19,6 +21,8 @@ from services.contract.job_queue import JobQueue
 from services.contract.schema import JobStatus, Lane, Seconds
 
 WAIT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
+#: Where prometheus-client keeps the counts of several processes; to be set before its import.
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 FACTOR_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
@@ -28,6 +32,10 @@ class Metrics:
     def __init__(self) -> None:
         """Start all at zero."""
         self.registry = CollectorRegistry()
+        self._told = self.registry
+        if SHARED_FOLDER in os.environ:
+            self._told = CollectorRegistry()
+            MultiProcessCollector(self._told)  # type: ignore[no-untyped-call]
         self._requests = Histogram(
             "stt_request_seconds",
             "Time from request to the end of its answer.",
@@ -88,9 +96,13 @@ class Metrics:
             self._ended(event.status, times)
             self.forget(event.job_id)
 
+    def tell_also(self, figures: "SharedFigures") -> None:
+        """Tell what all processes share beside what was counted."""
+        self._told.register(figures)
+
     def text(self) -> bytes:
         """Return all figures as Prometheus reads them."""
-        return generate_latest(self.registry)
+        return generate_latest(self._told)
 
     def _ended(self, status: JobStatus, times: "_Times") -> None:
         self._jobs.labels(status.value).inc()

@@ -1,18 +1,15 @@
 """Processes that `whisper-sv up` starts: they log to a file and never outlive it."""
 
-import ctypes
 import os
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-#: prctl option of Linux: the signal a process gets when its parent dies.
-PR_SET_PDEATHSIG = 1
+from services.contract.stop_signals import ends_with
+
 #: The worker hands its jobs back within 10 s of SIGTERM.
 STOP_TIMEOUT_S = 12.0
 POLL_S = 0.05
@@ -53,7 +50,7 @@ class ChildProcess:
                 start_new_session=True,
                 pass_fds=plan.kept_files,
                 # `up` has no threads when it starts a process, so that this is safe after fork.
-                preexec_fn=_dies_with(os.getpid()),
+                preexec_fn=ends_with(os.getpid()),
             )
 
     @property
@@ -94,23 +91,6 @@ def _keep_small(log_file: Path) -> None:
 def _since(log: BinaryIO, start: int) -> list[str]:
     log.seek(start)
     return log.read().decode(errors="replace").splitlines()
-
-
-def _dies_with(parent: int) -> Callable[[], None] | None:
-    """Return what a new process runs first, so that the kernel ends it when its parent dies.
-
-    Linux only: elsewhere a killed `up` leaves its processes behind.
-    """
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None)
-
-    def arm() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # It died in the meantime.
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return arm
 
 
 def wait_until(is_done: Callable[[], bool], timeout_s: float) -> bool:

@@ -86,6 +86,8 @@ class ApiSettings(CommonSettings):
     it then decides in place of STT_HOST whether keys are needed."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on."""
+    api_processes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that answer on this port; each more serves about what one more core can."""
     api_keys: SecretStr = SecretStr("")
     """Comma-separated `name:sha256-of-key`, as `whisper-sv key` makes; empty accepts everybody."""
     allow_no_keys: bool = False

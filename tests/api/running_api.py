@@ -1,13 +1,19 @@
-"""The API over real HTTP: uvicorn in a thread of the test process."""
+"""The API over real HTTP: uvicorn in a thread of the test process, or a process of its own."""
 
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import uvicorn
 
-from services.api.__main__ import server
+from services.api.__main__ import config
 from services.api.app import create_app
-from services.contract.settings import ApiSettings
+from services.contract.settings import ApiSettings, child_environ
+from tests.redis_server import free_port
 from tests.waiting import wait_until
 
 
@@ -25,7 +31,8 @@ class RunningApi:
         }
         self.settings = ApiSettings.model_validate(given)
         self.app = create_app(self.settings)
-        self.server = server(self.app, shutdown_s=1)
+        self.server = uvicorn.Server(config(self.app))
+        self.server.config.timeout_graceful_shutdown = 1
         self._thread = threading.Thread(target=self.server.run, daemon=True)
 
     def __enter__(self) -> "RunningApi":
@@ -61,3 +68,36 @@ class RunningApi:
     def stored(self) -> list[str]:
         """Everything that lies in the audio store, temporary files among it."""
         return sorted(path.name for path in self.folder.iterdir())
+
+
+@contextmanager
+def api_process(
+    redis_url: str, folder: Path, **settings: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Yield an API process that answers, and its address."""
+    url = f"http://127.0.0.1:{free_port()}"
+    given = {
+        "STT_REDIS_URL": redis_url,
+        "STT_PORT": url.rpartition(":")[2],
+        "STT_AUDIO_STORE_URL": f"file://{folder / 'audio'}",
+        **settings,
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "services.api"],
+        env=child_environ(given),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            wait_until(lambda: answers(url), timeout_s=60, what="the API")
+            yield process, url
+        finally:
+            process.kill()
+
+
+def answers(url: str) -> bool:
+    """Whether an API is alive there."""
+    try:
+        return httpx.get(f"{url}/healthz").is_success
+    except httpx.TransportError:
+        return False

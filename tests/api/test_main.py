@@ -3,10 +3,6 @@
 import json
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -15,10 +11,9 @@ import pytest
 
 from services.api.__main__ import listen
 from services.contract.errors import SettingsError
-from services.contract.settings import child_environ
 from services.contract.stop_signals import STOP_SIGNALS
-from tests.redis_server import RedisServer, free_port
-from tests.waiting import wait_until
+from tests.api.running_api import api_process
+from tests.redis_server import RedisServer
 
 
 def test_a_port_in_use_is_one_line_that_says_what_to_do() -> None:
@@ -50,35 +45,6 @@ def test_all_addresses_are_those_of_both_kinds() -> None:
         port = listener.getsockname()[1]
         for host in ("127.0.0.1", "::1"):
             socket.create_connection((host, port)).close()
-
-
-@contextmanager
-def api_process(redis_url: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Yield an API process that answers, and its address."""
-    url = f"http://127.0.0.1:{free_port()}"
-    given = {
-        "STT_REDIS_URL": redis_url,
-        "STT_PORT": url.rpartition(":")[2],
-        "STT_AUDIO_STORE_URL": f"file://{folder / 'audio'}",
-    }
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"{url}/healthz").is_success
-        except httpx.TransportError:
-            return False
-
-    with subprocess.Popen(
-        [sys.executable, "-m", "services.api"],
-        env=child_environ(given),
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            wait_until(answers, timeout_s=60, what="the API")
-            yield process, url
-        finally:
-            process.kill()
 
 
 @pytest.mark.slow
