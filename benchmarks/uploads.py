@@ -8,9 +8,6 @@ checks, parses, hashes, looks at the header, records the job and queues it. It r
 and as two (STT_API_PROCESSES). Between them stands a route that is nothing but the libraries
 (library_upload.py), one process: the limit for whatever is built on them. Before that, one large
 upload shows what it adds to the API's memory.
-
-ext4 passes over the places of files that were deleted within the last minutes, one by one: wait
-five of them after another run, or after anything else that deleted thousands of files.
 """
 
 import argparse

@@ -25,6 +25,7 @@ from services.contract.job_store import JobStore
 from services.contract.redis_client import connect, redis_errors, require_access
 from services.contract.settings import WorkerSettings, load
 from services.contract.workers import WorkerInfo
+from services.worker.memory import share_arenas
 
 if TYPE_CHECKING:
     from services.worker.served_models import ServedModels
@@ -99,6 +100,7 @@ def run(settings: WorkerSettings) -> None:
     Raises:
         SttError: the model, the audio store or Redis cannot be used; nothing was registered yet.
     """
+    share_arenas()
     from services.worker import metrics, tasks
     from services.worker.batch_worker import BatchWorker, WorkerLimits
     from services.worker.pace import Pace
