@@ -21,9 +21,9 @@ from services.contract.job_queue import JobQueue
 from services.contract.schema import JobStatus, Lane, Seconds
 
 WAIT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
+FACTOR_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 #: Where prometheus-client keeps the counts of several processes; to be set before its import.
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-FACTOR_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
 class Metrics:

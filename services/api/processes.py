@@ -57,6 +57,5 @@ def application() -> FastAPI:
     settings = load(ApiSettings)
     logs.configure(settings.log_level)
     app = create_app(settings)
-    # What is here now stays as long as the process: the collector need not walk over it.
-    gc.freeze()
+    gc.freeze()  # As __main__.py does for one process.
     return app

@@ -87,7 +87,7 @@ class ApiSettings(CommonSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on."""
     api_processes: Annotated[int, Field(ge=1, le=64)] = 1
-    """Processes that answer on this port; each more serves about what one more core can."""
+    """Processes that answer on this port; each can keep one core busy."""
     api_keys: SecretStr = SecretStr("")
     """Comma-separated `name:sha256-of-key`, as `whisper-sv key` makes; empty accepts everybody."""
     allow_no_keys: bool = False

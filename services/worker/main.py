@@ -100,7 +100,7 @@ def run(settings: WorkerSettings) -> None:
     Raises:
         SttError: the model, the audio store or Redis cannot be used; nothing was registered yet.
     """
-    share_arenas()
+    share_arenas()  # Before a library starts a thread.
     from services.worker import metrics, tasks
     from services.worker.batch_worker import BatchWorker, WorkerLimits
     from services.worker.pace import Pace

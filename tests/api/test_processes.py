@@ -22,7 +22,10 @@ pytestmark = pytest.mark.slow
 @contextmanager
 def two_processes(redis_url: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Yield the first process, which serves nothing itself, and the address of both others."""
-    with api_process(redis_url, folder, STT_API_PROCESSES="2", TMPDIR=str(folder)) as (process, url):
+    with api_process(redis_url, folder, STT_API_PROCESSES="2", TMPDIR=str(folder)) as (
+        process,
+        url,
+    ):
         wait_until(lambda: len(listening(process)) == 2, timeout_s=60, what="both to serve")
         yield process, url
 
@@ -33,16 +36,17 @@ def listening(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 @contextmanager
-def alone(chosen: psutil.Process, among: list[psutil.Process]) -> Iterator[None]:
-    """Let only one of them take requests."""
-    others = [each for each in among if each != chosen]
-    for other in others:
-        other.suspend()
+def alone(chosen: psutil.Process, process: subprocess.Popen[str]) -> Iterator[None]:
+    """Let only one of them take requests, and nobody think that the others hang."""
+    others = [each for each in listening(process) if each != chosen]
+    stopped = [psutil.Process(process.pid), *others]
+    for each in stopped:
+        each.suspend()
     try:
         yield
     finally:
-        for other in others:
-            other.resume()
+        for each in reversed(stopped):
+            each.resume()
 
 
 def send(url: str) -> str:
@@ -61,16 +65,16 @@ def test_a_job_of_one_is_known_to_the_other_and_counted_with_its_own(
     redis_url: str, tmp_path: Path
 ) -> None:
     with two_processes(redis_url, tmp_path) as (process, url):
-        one, other = among = listening(process)
+        one, other = listening(process)
         for chosen, n_jobs in ((one, 1), (other, 2)):
-            with alone(chosen, among):
+            with alone(chosen, process):
                 ids = [send(url) for _ in range(n_jobs)]
-        with alone(one, among):
+        with alone(one, process):
             for job_id in ids:
                 assert httpx.get(f"{url}/v1/jobs/{job_id}").json()["status"] == "queued"
             assert told(url, 'stt_audio_seconds_total{lane="interactive"}') == pytest.approx(1.5)
             assert told(url, 'stt_queue_depth{lane="interactive"}') == 3
-        with alone(other, among):
+        with alone(other, process):
             assert told(url, 'stt_audio_seconds_total{lane="interactive"}') == pytest.approx(1.5)
 
 
@@ -78,8 +82,8 @@ def test_another_takes_the_place_of_one_that_was_killed_and_its_counts_stay(
     redis_url: str, tmp_path: Path
 ) -> None:
     with two_processes(redis_url, tmp_path) as (process, url):
-        one, other = among = listening(process)
-        with alone(one, among):
+        one, other = listening(process)
+        with alone(one, process):
             send(url)
         one.kill()
         send(url)

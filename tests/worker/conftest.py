@@ -12,6 +12,7 @@ from services.contract import model_bundle
 from services.contract.settings import WorkerSettings
 from services.worker.audio import decode
 from services.worker.batch_size import BatchLimits
+from services.worker.cost_model import CostModel
 from services.worker.engine import Engine
 from services.worker.model_loader import load
 from services.worker.samples import SAMPLE_RATE
@@ -69,6 +70,24 @@ def open_engine(settings: WorkerSettings) -> Iterator[Callable[[Path], Engine]]:
 def engine(open_engine: Callable[[Path], Engine], short_bundle_dir: Path) -> Engine:
     """The quick engine."""
     return open_engine(short_bundle_dir)
+
+
+@pytest.fixture
+def engine_of(settings: WorkerSettings, short_bundle_dir: Path) -> Iterator[Callable[..., Engine]]:
+    """Return a function that makes an engine of the quick bundle, with limits of its own."""
+    made: list[Engine] = []
+
+    def make(
+        costs: CostModel, *, max_windows: int, budget_s: float = 60, n_threads: int = 2
+    ) -> Engine:
+        own = settings.model_copy(update={"cpu_threads": n_threads})
+        model, _ = load(model_bundle.read(short_bundle_dir), own)
+        made.append(Engine(model, BatchLimits(max_windows, budget_s), costs))
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.close()
 
 
 @pytest.fixture

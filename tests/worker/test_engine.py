@@ -2,43 +2,20 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.contract import model_bundle
 from services.contract.errors import TranscriptionError
 from services.contract.schema import Lane
-from services.contract.settings import WorkerSettings
 from services.worker import engine as engine_module
-from services.worker.batch_size import BatchLimits
 from services.worker.cost_model import CostModel
 from services.worker.decoding import WindowTask
 from services.worker.engine import Engine
-from services.worker.model_loader import load
 from services.worker.samples import SAMPLE_RATE
 from tests.worker.window_tasks import CALM, Samples, clips, run, task
-
-
-@pytest.fixture
-def engine_of(settings: WorkerSettings, short_bundle_dir: Path) -> Iterator[Callable[..., Engine]]:
-    """Return a function that makes an engine of the quick bundle, with limits of its own."""
-    made: list[Engine] = []
-
-    def make(
-        costs: CostModel, *, max_windows: int, budget_s: float = 60, n_threads: int = 2
-    ) -> Engine:
-        own = settings.model_copy(update={"cpu_threads": n_threads})
-        model, _ = load(model_bundle.read(short_bundle_dir), own)
-        made.append(Engine(model, BatchLimits(max_windows, budget_s), costs))
-        return made[-1]
-
-    yield make
-    for engine in made:
-        engine.close()
 
 
 def noted_batches(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.0) -> list[list[str]]:

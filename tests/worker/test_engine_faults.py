@@ -1,7 +1,7 @@
 """An engine whose library fails, and whose threads share what they know."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,9 @@ from tests.worker.window_tasks import CALM, Samples, run, task
 
 
 @pytest.fixture
-def engine(settings: Any, short_bundle_dir: Path) -> Iterator[Engine]:
+def engine(engine_of: Callable[..., Engine]) -> Engine:
     """The quick engine, of one thread; what it learns of its memory is of no other test."""
-    one_thread = settings.model_copy(update={"cpu_threads": 1})
-    model, costs = load(model_bundle.read(short_bundle_dir), one_thread)
-    engine = Engine(model, BatchLimits(max_windows=16, budget_s=60), costs)
-    yield engine
-    engine.close()
+    return engine_of(CostModel(), max_windows=16, n_threads=1)
 
 
 class Breaking:
