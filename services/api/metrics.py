@@ -4,7 +4,6 @@ What one process sees is counted in it (requests, errors, the jobs it accepted),
 all behind one port (processes.py); what all share is read from Redis when Prometheus asks.
 """
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,11 +18,10 @@ from services.contract.events import Event
 from services.contract.events import order as event_order
 from services.contract.job_queue import JobQueue
 from services.contract.schema import JobStatus, Lane, Seconds
+from services.contract.settings import shared_counts
 
 WAIT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 FACTOR_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
-#: Where prometheus-client keeps the counts of several processes; to be set before its import.
-SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
@@ -33,9 +31,9 @@ class Metrics:
         """Start all at zero."""
         self.registry = CollectorRegistry()
         self._told = self.registry
-        if SHARED_FOLDER in os.environ:
+        if folder := shared_counts():
             self._told = CollectorRegistry()
-            MultiProcessCollector(self._told)  # type: ignore[no-untyped-call]
+            MultiProcessCollector(self._told, folder)  # type: ignore[no-untyped-call]
         self._requests = Histogram(
             "stt_request_seconds",
             "Time from request to the end of its answer.",

@@ -7,7 +7,6 @@ another one in the place of one that ended or hangs.
 
 import gc
 import multiprocessing
-import os
 import signal
 import socket
 import tempfile
@@ -18,9 +17,8 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from services.api.app import create_app
-from services.api.metrics import SHARED_FOLDER
 from services.contract import logs
-from services.contract.settings import ApiSettings, load
+from services.contract.settings import ApiSettings, load, share_counts
 from services.contract.stop_signals import ends_with, on_stop
 
 #: The factory of the application in each process.
@@ -38,7 +36,7 @@ def run(config: Config, listener: socket.socket) -> int:
     """
     at_hangup = signal.getsignal(signal.SIGHUP)
     with tempfile.TemporaryDirectory(prefix="whisper-sv-metrics-") as folder:
-        os.environ[SHARED_FOLDER] = folder
+        share_counts(folder)
         supervisor = Multiprocess(config, [listener])
         # For uvicorn a closed terminal means to start all anew.
         signal.signal(signal.SIGHUP, at_hangup)

@@ -226,3 +226,22 @@ def forbid_reports() -> None:
     Source: onnxruntime's Privacy.md, "Disabling Telemetry" (official Linux builds since 1.29).
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+
+#: Where prometheus-client keeps the counts of several processes.
+COUNTS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def share_counts(folder: str) -> None:
+    """Let the processes that this one starts keep what they count in a folder, to be added up."""
+    os.environ[COUNTS_FOLDER] = folder
+
+
+def shared_counts() -> str | None:
+    """Return the folder of the counts, None for a process that counts alone."""
+    return os.environ.get(COUNTS_FOLDER)
+
+
+def says_how_many_arenas() -> bool:
+    """Whether the C library is told how to divide memory by a variable of its own."""
+    return "MALLOC_ARENA_MAX" in os.environ

@@ -3,6 +3,8 @@
 import ctypes
 import os
 
+from services.contract.settings import says_how_many_arenas
+
 #: mallopt option of glibc: how many arenas it may make (malloc.h).
 M_ARENA_MAX = -8
 
@@ -15,5 +17,5 @@ def share_arenas() -> None:
     Other C libraries have no arenas: nothing is done there.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None and "MALLOC_ARENA_MAX" not in os.environ:
+    if mallopt is not None and not says_how_many_arenas():
         mallopt(M_ARENA_MAX, os.cpu_count() or 1)
