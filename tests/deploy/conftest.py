@@ -42,6 +42,7 @@ def stack(images: None) -> Iterator[Stack]:
             "STT_MODEL": "demo",
             "REDIS_PASSWORD": secrets.token_hex(16),
             "STT_READY_REQUIRES_WORKER": "true",
+            "STT_API_PROCESSES": "2",
         },
     )
     try:

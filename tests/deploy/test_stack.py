@@ -69,6 +69,12 @@ def test_our_containers_are_not_root_and_cannot_change_themselves(
         stack.inside(container, "sh", "-c", "echo x > /app/x")
 
 
+def test_as_many_processes_answer_as_are_asked_for(stack: Stack) -> None:
+    said = stack.log(stack.containers("api")[0])
+    n_processes = int(stack.settings["STT_API_PROCESSES"])
+    assert said.count("Application startup complete") >= n_processes, said
+
+
 def test_redis_is_not_published(stack: Stack) -> None:
     container = stack.containers("redis")[0]
     assert run([*inspect_command(), "port", container]).strip() == ""
