@@ -19,6 +19,8 @@ from services.contract.errors import SettingsError
 
 PREFIX = "STT_"
 GIB = 1024**3
+#: Where prometheus-client keeps the counts of several processes.
+COUNTS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 #: Empty, `*`, or origins as browsers send them: no path, no slash at the end.
 CORS_ORIGINS = r"^(\*|(https?://[^/,\s]+(\s*,\s*https?://[^/,\s]+)*)?)$"
 
@@ -226,10 +228,6 @@ def forbid_reports() -> None:
     Source: onnxruntime's Privacy.md, "Disabling Telemetry" (official Linux builds since 1.29).
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-
-
-#: Where prometheus-client keeps the counts of several processes.
-COUNTS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def share_counts(folder: str) -> None:

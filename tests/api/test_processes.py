@@ -22,10 +22,8 @@ pytestmark = pytest.mark.slow
 @contextmanager
 def two_processes(redis_url: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Yield the first process, which serves nothing itself, and the address of both others."""
-    with api_process(redis_url, folder, STT_API_PROCESSES="2", TMPDIR=str(folder)) as (
-        process,
-        url,
-    ):
+    settings = {"STT_API_PROCESSES": "2", "TMPDIR": str(folder)}
+    with api_process(redis_url, folder, **settings) as (process, url):
         wait_until(lambda: len(listening(process)) == 2, timeout_s=60, what="both to serve")
         yield process, url
 
