@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import psutil
@@ -62,14 +61,21 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
+    class Enough(Exception):
+        pass
+
     lines: list[str] = []
-    with Stack() as stack:
+
+    def check() -> None:
+        if lines and stack.pids()["part"] != first:
+            raise Enough
+
+    with Stack(check) as stack:
         stack.start(plan(tmp_path, STAY))
         first = stack.pids()["part"]
-        watcher = threading.Thread(target=stack.watch, args=(lines.append,), daemon=True)
-        watcher.start()
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: stack.pids()["part"] != first, what="a new process")
+        with pytest.raises(Enough):
+            stack.watch(lines.append)
         assert "ended by SIGKILL" in lines[0]
 
 

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from redis import Redis
@@ -92,7 +93,7 @@ def test_housekeeping_deletes_all_that_is_due(
 
     store = JobStore(redis_client, transcript_ttl_s=3600, audio_ttl_s=3600)
     monkeypatch.setattr(retention, "MOST_PER_PORTION", 2)
-    monkeypatch.setattr(main.time, "sleep", pause)
+    monkeypatch.setattr(main, "time", SimpleNamespace(sleep=pause))  # not that of all threads
     for _ in range(5):
         job = make_job()
         store.create(job)

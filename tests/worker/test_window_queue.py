@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -75,7 +77,7 @@ def test_how_much_bulk_work_comes_along_depends_on_how_many_people_wait() -> Non
 
 def test_bulk_is_not_starved(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(window_queue.time, "monotonic", lambda: now)
+    monkeypatch.setattr(window_queue, "time", SimpleNamespace(monotonic=lambda: now))
     queue = WindowQueue()
     queue.push(task("done", Lane.BULK))
     queue.take(up_to(1))
