@@ -133,8 +133,9 @@ async def recording(
 def kept(upload: Upload) -> Iterator[None]:
     """Keep a recording while a job is made of it, and if nobody knows whether it was made.
 
-    A Redis that hung makes the job when it goes on, of a request that was given up or canceled; its
-    recording must be there. If there never is one, the sweep deletes the recording.
+    A Redis that hung makes the job when it goes on, of a request that was given up or canceled, and
+    one that crashed may have made it before; its recording must be there. If there is no such job,
+    the sweep deletes the recording.
     """
     upload.is_kept = True
     try:

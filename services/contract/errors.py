@@ -268,7 +268,7 @@ class QueueUnavailableError(ServiceError):
 
 
 class QueueSilentError(QueueUnavailableError):
-    """Redis was asked and did not answer in time: it may still do what it was asked."""
+    """Redis was asked and did not answer: it may have done what it was asked, or do it yet."""
 
 
 class AudioStoreError(ServiceError):

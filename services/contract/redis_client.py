@@ -3,11 +3,13 @@
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from pydantic import SecretStr
 from redis import Redis
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import AuthenticationError, RedisError
+from redis.connection import AbstractConnection
+from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
@@ -29,6 +31,10 @@ WORKER_TIMEOUT_S = 15.0
 SILENT = "Redis does not answer; try again in a moment."
 
 
+class ReplicaError(RedisConnectionError):
+    """What answers takes no writes: the connection is closed, and the next one may lead on."""
+
+
 def connect(url: SecretStr | str, *, for_worker: bool = False) -> Redis:
     """Build a client that tries again by itself; nothing is sent yet.
 
@@ -37,7 +43,7 @@ def connect(url: SecretStr | str, *, for_worker: bool = False) -> Redis:
     """
     plain = url.get_secret_value() if isinstance(url, SecretStr) else url
     try:
-        return Redis.from_url(
+        client = Redis.from_url(
             plain,
             protocol=PROTOCOL,
             retry=_worker_retry() if for_worker else _api_retry(),
@@ -49,6 +55,30 @@ def connect(url: SecretStr | str, *, for_worker: bool = False) -> Redis:
         raise SettingsError(
             "STT_REDIS_URL is not a Redis address; use redis://host:6379/0"
         ) from error
+    pool = client.connection_pool
+    pool.connection_class = following(pool.connection_class)
+    return client
+
+
+def following(kind: type[AbstractConnection]) -> type[AbstractConnection]:
+    """Return such connections that leave a server which has become a replica.
+
+    After a failover the address leads to the new primary, but the old one may keep the connections
+    that it has; redis-py would ask on them for ever.
+    """
+
+    class Following(kind):  # type: ignore[misc, valid-type]
+        def read_response(self, *args: Any, **options: Any) -> Any:
+            try:
+                return super().read_response(*args, **options)
+            except ResponseError as error:
+                # What Redis 6 refuses within a script has no class of its own, only its text.
+                if not (isinstance(error, ReadOnlyError) or "READONLY" in str(error)):
+                    raise
+                self.disconnect()
+                raise ReplicaError(str(error)) from error
+
+    return Following
 
 
 def _worker_retry() -> Retry:
@@ -93,15 +123,18 @@ def redis_errors() -> Iterator[None]:
     """Turn what redis-py raises into QueueUnavailableError; also usable as a decorator.
 
     Raises:
-        QueueUnavailableError: Redis did not answer after the client's own retries, or refused;
-            QueueSilentError if it may still do what it was asked.
+        QueueSilentError: it did not answer after the client's own retries, one of which it may have
+            heard, or may still hear.
+        QueueUnavailableError: it refused.
     """
     try:
         yield
-    except RedisTimeoutError as error:
+    except ReplicaError as error:
+        raise QueueUnavailableError(
+            "This Redis is a replica and takes no writes; STT_REDIS_URL must lead to its primary."
+        ) from error
+    except (RedisConnectionError, RedisTimeoutError) as error:
         raise QueueSilentError(SILENT) from error
-    except RedisConnectionError as error:
-        raise QueueUnavailableError(SILENT) from error
     except RedisError as error:
         raise QueueUnavailableError(
             f"Redis refused a command ({type(error).__name__}); look at its log and its memory."

@@ -1,4 +1,7 @@
-"""A TCP proxy in front of Redis that loses one reply: the work is done, the client cannot know."""
+"""A TCP proxy in front of Redis, which loses a reply or leads to another server when it is told to.
+
+A lost reply: the work is done, and the client cannot know.
+"""
 
 import socket
 import threading
@@ -20,6 +23,10 @@ class LossyProxy:
         """Lose the n-th reply from now on, once."""
         with self._lock:
             self._replies_left = number
+
+    def lead_to(self, port: int) -> None:
+        """Take new connections there; open ones stay where they are."""
+        self._target = ("127.0.0.1", port)
 
     @property
     def has_lost_it(self) -> bool:

@@ -12,9 +12,10 @@ import pytest
 from redis import Redis
 
 from services.contract import redis_client
-from services.contract.errors import QueueSilentError, SettingsError
+from services.contract.errors import QueueSilentError, QueueUnavailableError, SettingsError
 from services.contract.redis_client import connect, redis_errors, require_access
-from tests.redis_server import RedisServer
+from tests.contract.lossy_proxy import LossyProxy
+from tests.redis_server import RedisServer, free_port
 
 
 @pytest.mark.parametrize("given", ["", ":wrong@", "nobody:right@"])
@@ -75,6 +76,54 @@ def test_the_api_asks_a_silent_redis_once(monkeypatch: pytest.MonkeyPatch) -> No
         silent.setblocking(False)
         with pytest.raises(BlockingIOError):
             silent.accept()
+
+
+@pytest.fixture
+def other_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A second server."""
+    (tmp_path / "other").mkdir()
+    server = RedisServer(tmp_path / "other")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("for_worker", [False, True])
+@pytest.mark.parametrize("in_script", [False, True])
+def test_a_failover_is_followed_though_connections_stay_open(
+    redis_server: RedisServer, other_redis: RedisServer, for_worker: bool, in_script: bool
+) -> None:
+    """The old primary goes on as a replica, and the address leads to the new one."""
+    with (
+        LossyProxy(redis_server.port) as proxy,
+        Redis.from_url(redis_server.url) as old,
+        connect(proxy.url, for_worker=for_worker) as redis,
+    ):
+        script = redis.register_script("return redis.call('SET', KEYS[1], ARGV[1])")
+
+        def write(key: str) -> None:
+            with redis_errors():
+                if in_script:
+                    script([key], [1])
+                else:
+                    redis.set(key, 1)
+
+        write("a")
+        old.replicaof("127.0.0.1", str(other_redis.port))
+        proxy.lead_to(other_redis.port)
+        write("b")
+        with Redis.from_url(other_redis.url) as there:
+            assert there.exists("b")
+
+
+def test_a_replica_that_stays_one_is_told(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_client, "API_RETRIES", 1)
+    with Redis.from_url(redis_server.url) as admin, connect(redis_server.url) as redis:
+        admin.replicaof("127.0.0.1", str(free_port()))
+        with pytest.raises(QueueUnavailableError, match="must lead to its primary"), redis_errors():
+            redis.set("a", 1)
 
 
 def test_the_api_outlives_a_restart_of_redis(redis_server: RedisServer) -> None:
