@@ -160,21 +160,23 @@ def read(path: Path, *, plain_id: str | None = None) -> ModelBundle:
         path: the bundle's directory.
         plain_id: the id of a directory without a manifest, its folder name by default.
     Raises:
-        ModelBundleError: no such directory, files are missing, or the manifest is damaged.
+        ModelBundleError: no such directory, files are missing or unreadable, or damaged.
     """
+    try:
+        return _read(path, plain_id)
+    except OSError as error:
+        raise ModelBundleError(f"cannot read {error.filename or path}: {error.strerror}") from error
+
+
+def _read(path: Path, plain_id: str | None) -> ModelBundle:
     if not path.is_dir():
         raise ModelBundleError(f"{path} is not a directory; give the folder of a model bundle")
     manifest = _read_manifest(path / MANIFEST_FILE)
     _require_files(path, () if manifest is None else manifest.files)
     if manifest is not None:
-        return ModelBundle(
-            path,
-            manifest,
-            f"{manifest.name}@{manifest.version}",
-            manifest.n_mels,
-            manifest.languages,
-            manifest.tasks,
-        )
+        own_id = f"{manifest.name}@{manifest.version}"
+        known = (manifest.n_mels, manifest.languages, manifest.tasks)
+        return ModelBundle(path, manifest, own_id, *known)
     is_english = _n_tokens(path) < _N_TOKENS_OF_ALL_LANGUAGES
     return ModelBundle(
         path,
@@ -260,8 +262,6 @@ def _read_manifest(path: Path) -> BundleManifest | None:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ModelBundleError(f"{path} is damaged at {where}: {first['msg']}") from error
-    except OSError as error:
-        raise ModelBundleError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _require_files(path: Path, listed: Iterable[str]) -> None:
@@ -282,7 +282,7 @@ def _n_tokens(path: Path) -> int:
     try:
         text = file.read_bytes()
         tokens = text.splitlines() if file.suffix == ".txt" else json.loads(text)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise ModelBundleError(f"{file} is not a JSON list of tokens: {error}") from error
     if not isinstance(tokens, list):
         raise ModelBundleError(f"{file} is not a JSON list of tokens")

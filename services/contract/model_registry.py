@@ -246,7 +246,11 @@ def _read_pointers(models_dir: Path) -> list[str]:
 
 def _folder(models_dir: Path, pointer: str) -> Path:
     folder = models_dir / pointer
-    if not folder.is_dir():
+    try:
+        is_there = folder.is_dir()
+    except OSError as error:
+        raise ModelBundleError(f"cannot read {folder}: {error.strerror}") from error
+    if not is_there:
         raise ModelBundleError(
             f"{models_dir / CURRENT_FILE} names {pointer}, which is not there: copy its folder "
             "back, or deploy another model (--force)"

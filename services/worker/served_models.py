@@ -1,11 +1,13 @@
 """The model that new jobs get, and the older ones that running jobs keep until they end.
 
 A newly deployed bundle is verified, loaded and tried beside the old one; only then do new jobs get
-it. A bundle that fails is refused once, with one log line, and the old one goes on serving.
+it. A bundle that fails is refused with one log line, and the old one goes on serving. It is tried
+again, ever more seldom: its reason may pass, as a hub that is away does, or a GPU that is full.
 """
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +23,30 @@ from services.worker.model_loader import load
 logger = logging.getLogger(__name__)
 
 _BUDGET_S = {"cpu": 0.5, "cuda": 2.0}
+#: When a refused model is tried again, in seconds: first, and at most.
+_FIRST_RETRY_S, _LONGEST_RETRY_S = 60.0, 3600.0
 
 
 @dataclass
 class _Served:
     engine: Engine
     n_jobs: int = 0
+
+
+class _Refusal:
+    """A model that did not work, and when to try it again."""
+
+    def __init__(self, wanted: str) -> None:
+        self.wanted = wanted
+        self._pause_s = _FIRST_RETRY_S
+        self._due_at = time.monotonic() + self._pause_s
+
+    def is_due(self) -> bool:
+        return time.monotonic() >= self._due_at
+
+    def put_off(self) -> None:
+        self._pause_s = min(2 * self._pause_s, _LONGEST_RETRY_S)
+        self._due_at = time.monotonic() + self._pause_s
 
 
 class ServedModels:
@@ -38,7 +58,7 @@ class ServedModels:
         self._current: _Served | None = None
         self._all: list[_Served] = []
         self._serving = ""
-        self._refused = ""
+        self._refusal: _Refusal | None = None
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -84,16 +104,14 @@ class ServedModels:
         try:
             deployed = model_registry.current(self._settings.models_dir)
             wanted = f"{deployed.path}" if deployed else self._settings.model
-            if wanted not in (self._serving, self._refused):
+            if wanted == self._serving:
+                self._refusal = None
+            elif self._is_to_be_tried(wanted):
                 self._replace(verify(deployed.path) if deployed else self._resolve())
-                self._serving, self._refused = wanted, ""
+                self._serving, self._refusal = wanted, None
         except SttError as error:
             # An unreadable `current` has no name; its message tells one failure from the next.
-            reason = wanted or error.message
-            if reason != self._refused:
-                self._refused = reason
-                serving = self.engine.model.bundle.id
-                logger.error("refused a new model, %s serves on: %s", serving, error.message)
+            self._refuse(wanted or error.message, error)
 
     def stop(self) -> None:
         """Stop watching; engines end with the process."""
@@ -102,6 +120,18 @@ class ServedModels:
     def _watch(self) -> None:
         while not self._stopped.wait(self._settings.model_poll_s):
             self.poll()
+
+    def _is_to_be_tried(self, wanted: str) -> bool:
+        refusal = self._refusal
+        return refusal is None or refusal.wanted != wanted or refusal.is_due()
+
+    def _refuse(self, wanted: str, error: SttError) -> None:
+        if self._refusal is not None and self._refusal.wanted == wanted:
+            self._refusal.put_off()
+            return
+        self._refusal = _Refusal(wanted)
+        serving = self.engine.model.bundle.id
+        logger.error("refused a new model, %s serves on: %s", serving, error.message)
 
     def _resolve(self) -> ModelBundle:
         settings = self._settings

@@ -1,3 +1,4 @@
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -188,6 +189,24 @@ def test_unwritable_models_directory_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelBundleError, match="cannot write the models directory"):
         deploy(str(make_bundle(tmp_path / "src")), tmp_path / "file" / "models")
+
+
+@pytest.mark.parametrize("below", ["1", "1/model.bin"])
+def test_a_served_model_that_may_not_be_read_is_one_clear_error(
+    tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    """Deployed by somebody else, or on a network disk. The superuser may do all: simulated."""
+    _deploy_version(tmp_path, models_dir, "1")
+    stat = Path.stat
+
+    def refuse(path: Path, **options: bool) -> os.stat_result:
+        if path == models_dir / "kb" / below:
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(ModelBundleError, match=rf"cannot read .*{below}: Permission denied"):
+        current(models_dir)
 
 
 def test_concurrent_deploys_leave_every_version_and_a_whole_pointer(

@@ -4,6 +4,8 @@ import shutil
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
@@ -11,6 +13,7 @@ from services.contract import model_registry
 from services.contract.errors import ModelBundleError
 from services.contract.schema import TranscriptionOptions
 from services.contract.settings import WorkerSettings
+from services.worker import served_models
 from services.worker.served_models import ServedModels
 from services.worker.transcriber import Transcriber
 from tests.worker import models
@@ -108,6 +111,51 @@ def test_a_bad_model_is_refused_once_and_a_later_good_one_taken(
     deploy(short_bundle_dir, settings_here, tmp_path, name="newer")
     served.poll()
     assert serving(served) == "newer@1"
+    served.stop()
+    served.engine.close()
+
+
+def test_a_model_whose_reason_to_be_refused_has_passed_is_taken(
+    settings_here: WorkerSettings,
+    short_bundle_dir: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A GPU that was full, say: after a while, or when it was rolled back and deployed again."""
+    now = 1000.0
+    monkeypatch.setattr(served_models, "time", SimpleNamespace(monotonic=lambda: now))
+    served = ServedModels(settings_here)
+    served.start()
+    deploy(short_bundle_dir, settings_here, tmp_path, name="newer")
+    tries = 0
+
+    def full(*_: object) -> NoReturn:
+        nonlocal tries
+        tries += 1
+        raise ModelBundleError("the GPU is full")
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
+        patch.setattr(served_models, "load", full)
+        for pause_s in (0, 30, 31, 39, 82):
+            now += pause_s
+            served.poll()
+    assert tries == 3 and len(caplog.records) == 1
+    served.poll()
+    assert serving(served) == "short@1", "it is not due"
+    now += 241
+    served.poll()
+    assert serving(served) == "newer@1"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(served_models, "load", full)
+        deploy(short_bundle_dir, settings_here, tmp_path, name="newest")
+        served.poll()
+    model_registry.rollback(settings_here.models_dir)
+    served.poll()
+    model_registry.deploy("newest", settings_here.models_dir)
+    served.poll()
+    assert serving(served) == "newest@1"
     served.stop()
     served.engine.close()
 
