@@ -16,17 +16,26 @@ from services.contract.redis_client import redis_errors
 logger = logging.getLogger(__name__)
 
 
+#: Forgets a deletion unless another one came since.
+_FORGET = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+
 @redis_errors()
 def rewrite_after_deletes(redis: Redis) -> bool:
-    """Start a rewrite in the background if a job was deleted since the last one."""
-    if not redis.get(ERASED_KEY):
+    """Start a rewrite in the background if a job was deleted since the last one.
+
+    A refused one is asked for again at the next call: another rewrite may be under way, which began
+    before the deletion.
+    """
+    latest = redis.get(ERASED_KEY)
+    if not latest:
         return False
-    redis.delete(ERASED_KEY)
     try:
-        if not redis.info("persistence")["aof_enabled"]:
-            return False
-        redis.bgrewriteaof()
+        has_file = bool(redis.info("persistence")["aof_enabled"])
+        if has_file:
+            redis.bgrewriteaof()
     except ResponseError as error:
         logger.info("Redis does not rewrite its file now", extra={"cause": str(error)})
         return False
-    return True
+    redis.eval(_FORGET, 1, ERASED_KEY, latest)
+    return has_file

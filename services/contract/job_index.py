@@ -106,7 +106,7 @@ class JobIndex:
     @redis_errors()
     def count_by_status(self, scope: str = "all") -> dict[JobStatus, int]:
         """Return how many jobs of a scope are in each state, in O(1)."""
-        pipe = self.redis.pipeline()
+        pipe = self.redis.pipeline(transaction=False)  # A full Redis refuses MULTI.
         for status in JobStatus:
             pipe.zcard(index_key(status, scope))
         return dict(zip(JobStatus, pipe.execute(), strict=True))

@@ -17,7 +17,7 @@ cluster (RQ knows none either). Keys:
     stt:claim:<hash>             hash: what an Idempotency-Key was used for
     stt:attach:<fingerprint>     newest job of an owner with this audio and these options
     stt:events                   stream of changes, ids and numbers only
-    stt:erased                   flag: the append-only file holds deleted jobs
+    stt:erased                   id of the latest deleted job that the append-only file holds
 
 A scope is `all`, `owner:<owner>` or `batch:<owner>:<name>`.
 """
@@ -26,7 +26,7 @@ from typing import Final
 
 EVENTS_KEY: Final = "stt:events"
 EVENTS_KEPT: Final = 10_000
-#: Set when a job was deleted and the append-only file still holds it.
+#: The latest job that was deleted and that the append-only file still holds.
 ERASED_KEY: Final = "stt:erased"
 
 _PRELUDE: Final = """
@@ -229,7 +229,7 @@ if redis.call('GET', f[2]) == id then redis.call('DEL', f[2]) end
 release_audio(id, f[3])
 redis.call('ZREM', 'stt:ended:record', id)
 redis.call('DEL', job_key(id), 'stt:windows:' .. id, 'stt:transcript:' .. id)
-redis.call('SET', 'ERASED_KEY', '1')
+redis.call('SET', 'ERASED_KEY', id)
 return job
 """.replace("ERASED_KEY", ERASED_KEY)
 )

@@ -158,7 +158,7 @@ class JobStore(JobIndex):
     @redis_errors()
     def windows(self, job_id: str, variant: str | None = None) -> list[WindowResult]:
         """Return the finished windows by index; none if they are of another variant."""
-        pipe = self.redis.pipeline()
+        pipe = self.redis.pipeline(transaction=False)  # A full Redis refuses MULTI.
         pipe.hget(job_key(job_id), "variant")
         pipe.hvals(windows_key(job_id))
         stored, packed = pipe.execute()

@@ -220,7 +220,9 @@ class BatchWorker(SimpleWorker):
 
     def _acquit(self, suspect_id: str) -> None:
         """Let others in again once a suspect is past the place where its worker died."""
-        if self._n_windows(suspect_id) >= self._innocent_at:
+        n_windows = self._n_windows(suspect_id)  # Another model begins again, from none.
+        self._innocent_at = min(self._innocent_at, n_windows + _PAST_WINDOWS)
+        if n_windows >= self._innocent_at:
             self._sweeper.clear_alone(suspect_id)
             self._alone = None
             logger.info("a suspect came through", extra={"job_id": suspect_id})

@@ -53,6 +53,13 @@ def test_new_work_is_refused(store: JobStore, queue: JobQueue, running: Job) -> 
 
 
 @pytest.mark.usefixtures("full")
+def test_what_is_there_can_be_read(store: JobStore, waiting: Job, running: Job) -> None:
+    assert {job.id for job in store.list_jobs(None).jobs} == {waiting.id, running.id}
+    assert store.count_unfinished(running.owner) == 2
+    assert [w.index for w in store.windows(running.id, "v")] == [0]
+
+
+@pytest.mark.usefixtures("full")
 def test_jobs_can_be_deleted(
     store: JobStore, queue: JobQueue, waiting: Job, running: Job, tmp_path: Path
 ) -> None:

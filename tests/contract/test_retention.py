@@ -304,6 +304,26 @@ def test_rewritten_file_of_redis_holds_no_deleted_words(
     assert redis.get("stt:erased") is None
 
 
+def test_a_rewrite_that_is_refused_is_asked_for_again(
+    redis_server: RedisServer, audio: AudioStore
+) -> None:
+    """One that began before the deletion is still under way."""
+    redis = connect(redis_server.url)
+    store = JobStore(redis, transcript_ttl_s=600, audio_ttl_s=300)
+    job = recorded(audio, store)
+    redis.config_set("rdb-key-save-delay", 100_000)  # microseconds
+    redis.bgrewriteaof()
+    erase(job.id, store, JobQueue(redis), audio)
+    assert not rewrite_after_deletes(redis)
+    redis.config_set("rdb-key-save-delay", 0)
+    wait_until(lambda: is_rewritten(redis), timeout_s=30, what="the first rewrite")
+    assert SECRET.encode() in on_disk(redis_server)
+    assert rewrite_after_deletes(redis)
+    wait_until(lambda: is_rewritten(redis), timeout_s=30, what="the second rewrite")
+    assert SECRET.encode() not in on_disk(redis_server)
+    assert not rewrite_after_deletes(redis)
+
+
 def test_redis_without_a_file_is_not_made_to_write_one(redis_server: RedisServer) -> None:
     redis = connect(redis_server.url)
     redis.config_set("appendonly", "no")
