@@ -93,10 +93,16 @@ class Waiters:
 
     @asynccontextmanager
     async def waiting(self, job_id: str, *, is_ours: bool) -> AsyncIterator[None]:
-        """Wait in the block; leaving it by an error or a cancellation starts the grace period."""
+        """Wait in the block; leaving it by an error or a cancellation starts the grace period.
+
+        A call that has waited as long as it may is told where the job goes on: it is nobody's then.
+        """
         keeper = asyncio.create_task(self._keep_mark(job_id)) if is_ours else None
         try:
             yield
+        except TranscriptionTimeoutError:
+            await to_thread.run_sync(self._release, job_id)
+            raise
         except BaseException:
             if is_ours:
                 with anyio.CancelScope(shield=True):
@@ -132,7 +138,10 @@ class Waiters:
         with suppress(QueueUnavailableError, JobNotFoundError, JobNotCancelableError):
             while left_s > 0:
                 await asyncio.sleep(left_s)
-                left_s = self._grace_s - await to_thread.run_sync(self._waited_s_ago, job_id)
+                waited_s_ago = await to_thread.run_sync(self._waited_s_ago, job_id)
+                if waited_s_ago is None:
+                    return
+                left_s = self._grace_s - waited_s_ago
             await to_thread.run_sync(self._jobs.cancel, job_id)
             await to_thread.run_sync(self._queue.cancel, job_id)
             logger.info("canceled a job that nobody waits for", extra={"job_id": job_id})
@@ -142,9 +151,14 @@ class Waiters:
         self._redis.set(mark_key(job_id), time.time(), ex=MARK_TTL_S, xx=True)
 
     @redis_errors()
-    def _waited_s_ago(self, job_id: str) -> Seconds:
+    def _release(self, job_id: str) -> None:
+        self._redis.delete(mark_key(job_id))
+
+    @redis_errors()
+    def _waited_s_ago(self, job_id: str) -> Seconds | None:
+        """Return None for a job that lives without anybody waiting."""
         marked_at = self._redis.get(mark_key(job_id))
-        return time.time() - float(marked_at or 0.0)
+        return None if marked_at is None else time.time() - float(marked_at)
 
 
 def mark_key(job_id: str) -> str:

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -149,8 +150,15 @@ def test_a_job_of_its_own_is_not_canceled_by_one_that_waited_for_it(
 def test_a_call_waits_only_so_long_and_the_job_goes_on(
     redis_url: str, tmp_path: Path, jobs: JobStore
 ) -> None:
-    with RunningApi(redis_url, tmp_path, wait_timeout_s=0.5) as api, api.client() as client:
-        answer = client.post(ROUTE, files={"file": ("a.wav", wav(), "audio/wav")})
+    """Nor can a call end it any more that waited for it before, and went away."""
+    with RunningApi(redis_url, tmp_path, wait_timeout_s=2, orphan_grace_s=2.5) as api:
+        waiters, files = api.app.state.service.waiters, {"file": ("a.wav", wav(), "audio/wav")}
+        with api.client() as client, suppress(httpx.ReadTimeout):
+            client.post(ROUTE, files=files, timeout=0.5)
+        with api.client() as client:
+            answer = client.post(ROUTE, files=files)
+        wait_until(lambda: not waiters._checks, what="the look at a job that was left")
+        assert jobs.get(only_job(jobs)).status is JobStatus.QUEUED
     assert answer.status_code == 500
     error = answer.json()["error"]
     assert error["code"] == "transcription_timeout"
