@@ -96,7 +96,7 @@ class OptionFields(BaseModel):
     condition_on_previous_text: bool = False
     """Only in mode sequential."""
     detect_language_per_window: bool = False
-    """For recordings that change language."""
+    """For recordings that change language; only in mode batched."""
     beam_size: Annotated[int, Field(ge=1, le=10)] = 5
     best_of: Annotated[int, Field(ge=1, le=10)] = 5
     patience: Annotated[float, Field(gt=0, le=5)] = 1.0

@@ -73,7 +73,7 @@ class TranscriptionOptions(Message):
     languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], ...] = ()
     """Candidates that detection chooses from; empty means all the model knows."""
     detect_language_per_window: bool = False
-    """Detect anew for each window, for recordings that change language."""
+    """Detect anew for each window, for recordings that change language; only in mode batched."""
     initial_prompt: Annotated[str, Field(max_length=4_000)] | None = None
     """Text that comes before, given to every window: style, names."""
     hotwords: Annotated[str, Field(max_length=4_000)] | None = None

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from faster_whisper.vad import VadOptions as FasterWhisperVadOptions
 
-from services.contract.schema import Segment, TranscriptionOptions, WindowResult, Word
+from services.contract.schema import Seconds, Segment, TranscriptionOptions, WindowResult, Word
 from services.contract.window_shape import WindowShape
 from services.worker.decoding import ladder
 from services.worker.languages import Language, candidate_languages, choose
 from services.worker.model import Model
 from services.worker.prompts import build_prompt
-from services.worker.samples import Samples
+from services.worker.samples import SAMPLE_RATE, Samples
 from services.worker.transcript import spaced
 from services.worker.windows import cut_windows
 
@@ -39,6 +39,7 @@ def transcribe_sequentially(
         check: called between windows; raises to stop.
     """
     samples = np.concatenate([np.zeros(0, np.float32), *blocks])
+    duration = len(samples) / SAMPLE_RATE
     language = known or _detect(model, samples, options)
     build_prompt(model, language.code, options)
     arguments = _arguments(options, language.code)
@@ -54,7 +55,7 @@ def transcribe_sequentially(
     reached = 0.0
     for index, (_, group) in enumerate(groupby(segments, key=lambda segment: segment.seek)):
         check()
-        own = tuple(_segment(found, language.code) for found in group)
+        own = tuple(_segment(found, language.code, duration) for found in group)
         end = max(segment.end for segment in own)
         spoken = min(speech_s, max(0.0, end - reached))
         yield WindowResult(
@@ -84,6 +85,10 @@ def _stretches(
 
 
 def _arguments(options: TranscriptionOptions, language: str) -> dict[str, Any]:
+    prompt, hotwords = options.initial_prompt, options.hotwords
+    if not options.condition_on_previous_text:
+        # The loop forgets its prompt with the text of the first window; hotwords it keeps.
+        prompt, hotwords = None, " ".join(filter(None, (hotwords, prompt))) or None
     return {
         "language": language,
         "task": options.task,
@@ -95,25 +100,23 @@ def _arguments(options: TranscriptionOptions, language: str) -> dict[str, Any]:
         "log_prob_threshold": options.log_prob_threshold,
         "no_speech_threshold": options.no_speech_threshold,
         "condition_on_previous_text": options.condition_on_previous_text,
-        "initial_prompt": options.initial_prompt,
-        "hotwords": options.hotwords,
+        "initial_prompt": prompt,
+        "hotwords": hotwords,
         "word_timestamps": options.word_timestamps,
-        "multilingual": options.detect_language_per_window,
         "vad_filter": options.vad_filter,
         "vad_parameters": FasterWhisperVadOptions(**options.vad.model_dump()),
     }
 
 
-def _segment(found: Any, language: str) -> Segment:
+def _segment(found: Any, language: str, duration: Seconds) -> Segment:
     words = None
     if found.words is not None:
         words = tuple(
-            Word(word=w.word, start=w.start, end=max(w.start, w.end), probability=w.probability)
-            for w in found.words
+            Word(word=word.word, probability=word.probability, **_times(word, duration))
+            for word in found.words
         )
     return Segment(
-        start=found.start,
-        end=max(found.start, found.end),
+        **_times(found, duration),
         text=spaced(found.text, language),
         tokens=tuple(found.tokens),
         temperature=found.temperature,
@@ -123,3 +126,9 @@ def _segment(found: Any, language: str) -> Segment:
         language=language,
         words=words,
     )
+
+
+def _times(found: Any, duration: Seconds) -> dict[str, Seconds]:
+    """Return start and end, in order and within the recording, which the loop fills up to 30 s."""
+    start = min(found.start, duration)
+    return {"start": start, "end": min(max(start, found.end), duration)}

@@ -17,6 +17,8 @@ from services.worker.segments import RawSegment
 # Punctuation that belongs to the word after it, and before it. Source: openai/whisper timing.py.
 _PREPENDED = "\"'“¿([{-"
 _APPENDED = "\"'.。,，!！?？:：”)]}、"
+#: What the alignment needs of a window, however short it is.
+_LEAST_FRAMES = 2
 #: Seconds per word: nobody speaks so fast, so it was no alignment.
 _LEAST_WORD_S = 0.02
 
@@ -53,21 +55,36 @@ def add_words(model: Model, windows: Sequence[Said], encoded: ctranslate2.Storag
 def _align(
     model: Model, tokenizer: Tokenizer, windows: list[Said], encoded: ctranslate2.StorageView
 ) -> None:
-    """Align windows of one language and task in one call."""
-    plain = [[_plain(segment) for segment in window.segments] for window in windows]
+    """Align windows of one language and task: the model in one call, the rest one by one."""
     outputs = _outputs(encoded, [window.row for window in windows])
     longest = 2 * outputs.shape[1]
-    model.loop.add_word_timestamps(
-        plain,
+    alignments = model.loop.find_alignment(
         _ending_words_with([window.segments for window in windows], tokenizer),
+        [_text_tokens(window, tokenizer) for window in windows],
         outputs,
-        [min(window.n_frames, longest) for window in windows],
-        _PREPENDED,
-        _APPENDED,
-        last_speech_timestamp=0.0,
+        [min(max(_LEAST_FRAMES, window.n_frames), longest) for window in windows],
     )
-    for window, aligned in zip(windows, plain, strict=True):
-        _take_over(window.segments, aligned, tokenizer)
+    for window, alignment in zip(windows, alignments, strict=True):
+        _time(model, tokenizer, window, alignment)
+
+
+def _text_tokens(window: Said, tokenizer: Tokenizer) -> list[int]:
+    return [t for segment in window.segments for t in segment.tokens if t < tokenizer.eot]
+
+
+def _time(model: Model, tokenizer: Tokenizer, window: Said, alignment: Any) -> None:
+    """Let faster-whisper turn an alignment into times.
+
+    One window at a time: it takes several for parts of one recording, and measures the first word
+    of each by the last one of the window before.
+    """
+    plain = [_plain(segment) for segment in window.segments]
+    loop = copy(model.loop)
+    loop.find_alignment = lambda *_: [alignment]
+    loop.add_word_timestamps(
+        [plain], tokenizer, None, 0, _PREPENDED, _APPENDED, last_speech_timestamp=0.0
+    )
+    _take_over(window.segments, plain, tokenizer)
 
 
 def _plain(segment: RawSegment) -> dict[str, Any]:

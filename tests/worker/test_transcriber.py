@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from services.contract.errors import (
 from services.contract.schema import Lane, TranscriptionOptions, WindowResult
 from services.worker.decoding import WindowTask
 from services.worker.engine import Engine
+from services.worker.prompts import build_prompt
 from services.worker.samples import SAMPLE_RATE
 from services.worker.transcriber import Hooks, Transcriber
 from tests.tiny_model import tiny_bundle
@@ -237,6 +239,41 @@ def test_sequential_mode_is_faster_whispers_loop(
     )
     assert SENTENCE in transcript.text and windows
     assert (transcript.segments[0].words is not None) == word_timestamps
+
+
+def test_the_sequential_loop_gives_every_window_its_prompt(
+    engine: Engine, long_wav: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no segment ends after the recording."""
+    prompts: list[list[int]] = []
+    real = engine.model.loop.get_prompt
+
+    def spied(*arguments: Any, **options: Any) -> list[int]:
+        prompts.append(real(*arguments, **options))
+        return prompts[-1]
+
+    monkeypatch.setattr(engine.model.loop, "get_prompt", spied)
+    options = TranscriptionOptions(mode="sequential", hotwords="Åsa", initial_prompt="Mötet i går.")
+    transcript = Transcriber(engine).transcribe(long_wav, options)
+    tokenizer = engine.model.tokenizer("sv", "transcribe")
+    given = build_prompt(engine.model, "sv", options)
+    context = given[: given.index(tokenizer.sot)]
+    assert len(prompts) > 1
+    assert all(prompt[: len(context)] == context for prompt in prompts)
+    assert all(segment.end <= transcript.duration for segment in transcript.segments)
+
+
+@pytest.mark.parametrize("n_samples", [1, 159, 160, 319])
+def test_a_recording_of_a_moment_has_an_answer(
+    engine: Engine, tmp_path: Path, n_samples: int
+) -> None:
+    """Too short for an alignment; this model hears its sentence even there."""
+    clip = tmp_path / "a.wav"
+    clip.write_bytes(to_wav(np.full(n_samples, 0.5, np.float32)).getvalue())
+    options = TranscriptionOptions(vad_filter=False, language="sv", word_timestamps=True)
+    transcript = Transcriber(engine).transcribe(clip, options)
+    assert transcript.text == SENTENCE
+    assert transcript.duration == pytest.approx(n_samples / SAMPLE_RATE, abs=0.001)
 
 
 def test_many_threads_share_one_engine(engine: Engine, speech: Speak) -> None:

@@ -68,6 +68,38 @@ def test_words_do_not_depend_on_the_neighbours_in_the_batch(
             assert times == [(word.word, word.start, word.end) for word in same.words or ()]
 
 
+def test_a_word_after_a_pause_is_cut_by_its_own_window(
+    open_engine: Callable[[Path], Engine], short_bundle_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An alignment gives the first word the pause before it. Where speech ended in the window of
+    somebody else tells nothing of how long that was.
+    """
+    model = open_engine(short_bundle_dir).model
+    real, times = model.loop.find_alignment, [(0.0, 2.0), (2.0, 2.3), (2.3, 2.6)]
+
+    def slow(*arguments: Any) -> Any:
+        return [
+            [
+                {**word, "start": start, "end": end}
+                for word, (start, end) in zip(row, times, strict=True)
+            ]
+            for row in real(*arguments)
+        ]
+
+    monkeypatch.setattr(model.loop, "find_alignment", slow)
+    tokenizer = model.tokenizer("sv", "transcribe")
+    tokens = tokenizer.encode(" Hej du där")
+    windows = [
+        Said(row, "sv", "transcribe", whole_window(tokenizer, tokens, 3.0), 300) for row in (0, 1)
+    ]
+    sound = np.random.default_rng(1).normal(0, 0.1, (2, 48_000)).astype(np.float32)
+    add_words(model, windows, model.encode(np.stack([model.log_mel(s) for s in sound])))
+    for window in windows:
+        first, *others = window.segments[0].words or ()
+        assert (first.start, first.end) == pytest.approx((1.4, 2.0))
+        assert [(word.start, word.end) for word in others] == times[1:]
+
+
 def test_words_share_the_time_where_an_alignment_tells_nothing(
     open_engine: Callable[[Path], Engine], short_bundle_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
