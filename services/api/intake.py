@@ -103,16 +103,25 @@ class Accepted:
 
 @asynccontextmanager
 async def recording(
-    request: Request, service: Service, owner: str, kind: type[Fields], *, allow_raw: bool = False
+    request: Request,
+    service: Service,
+    owner: str,
+    kind: type[Fields],
+    *,
+    allow_raw: bool = False,
+    may_exist: bool = False,
 ) -> AsyncIterator[Recording[Fields]]:
     """Receive, read and look at a recording; deleted on leaving unless a job took it.
 
+    Args:
+        allow_raw: whether a body may be the recording itself.
+        may_exist: whether the request may turn out to have its job already.
     Raises:
         BusyError: too many jobs or requests.
         RequestError: the upload or one of its fields is not acceptable.
         ServiceError: store or Redis do not work.
     """
-    await service.limits.admit(owner)
+    await service.limits.admit(owner, may_exist=may_exist)
     async with uploaded(request, service.store, service.settings, allow_raw=allow_raw) as upload:
         fields = parse(kind, upload.pairs)
         names = unknown_names(kind, upload.pairs)

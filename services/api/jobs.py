@@ -33,13 +33,15 @@ NO_OPTIONS = {"batch", "priority", "model", "filename"}
 @router.post("", status_code=202, response_model=JobView, **openapi.new_job())
 async def create(request: Request, service: Parts, owner: Owner) -> Response:
     """Take a recording in and answer at once; the transcript comes later."""
-    async with recording(request, service, owner, JobFields, allow_raw=True) as received:
+    once = request.headers.get("idempotency-key")
+    async with recording(
+        request, service, owner, JobFields, allow_raw=True, may_exist=once is not None
+    ) as received:
         fields = received.fields
         served = service.models.require(fields.model)
         options = to_options(fields, fields.task, served)
         queue = lane(fields, received.duration)
         order = Order(owner, options, queue, request_id_of(request), fields.batch)
-        once = request.headers.get("idempotency-key")
         accepted = await run_in_threadpool(submit_once, service, received, order, once)
     return accepted_response(accepted, received.ignored)
 

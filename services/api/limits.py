@@ -35,8 +35,11 @@ class Limits:
         self._n_waiting = 0
         self._looked_at = -math.inf
 
-    async def admit(self, owner: str) -> None:
+    async def admit(self, owner: str, *, may_exist: bool = False) -> None:
         """Let one more job in, before a byte of its body is read.
+
+        A request that may have its job already, as one that is sent again has, is not refused for
+        unfinished jobs, of which that is one: whether it needs another is seen at its creation.
 
         What waited a moment ago plus what this process added since is an upper bound: while that
         is far from the limit, an upload needs no round trip before its first byte.
@@ -45,10 +48,10 @@ class Limits:
         """
         is_fresh = time.monotonic() - self._looked_at < DEPTH_FRESH_S
         if self._has_limits or not is_fresh or self._n_waiting >= self._settings.queue_limit / 2:
-            await to_thread.run_sync(self.check, owner)
+            await to_thread.run_sync(self.check, owner, may_exist)
         self._n_waiting += 1
 
-    def check(self, owner: str) -> None:
+    def check(self, owner: str, may_exist: bool) -> None:
         """Ask Redis whether one more job may come in. Sync.
 
         Raises:
@@ -57,7 +60,7 @@ class Limits:
             RateLimitError: the key created too many in this minute.
         """
         most = self._settings.concurrency_limit
-        if most and self._jobs.count_unfinished(owner) >= most:
+        if most and not may_exist and self._jobs.count_unfinished(owner) >= most:
             raise too_many_unfinished(most)
         self._n_waiting = sum(self._queue.depth().values())
         self._looked_at = time.monotonic()

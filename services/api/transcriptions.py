@@ -42,7 +42,7 @@ async def translate(request: Request, service: Parts, owner: Owner) -> Response:
 
 async def answer(request: Request, service: Service, owner: str, task: Task) -> Response:
     """Take the recording in, wait for its job, and answer in the format that was asked for."""
-    async with recording(request, service, owner, TranscriptionFields) as received:
+    async with recording(request, service, owner, TranscriptionFields, may_exist=True) as received:
         fields = received.fields
         served = service.models.require(fields.model)
         options = to_options(fields, task, served)

@@ -121,6 +121,27 @@ def test_the_unfinished_jobs_of_a_key_are_limited(redis_url: str, tmp_path: Path
         assert send(client).status_code == 202
 
 
+def test_a_request_that_is_sent_again_is_not_refused_for_its_own_job(
+    redis_url: str, tmp_path: Path
+) -> None:
+    limits = {"concurrency_limit": 2, "wait_timeout_s": 0.1}
+    with RunningApi(redis_url, tmp_path, **limits) as api, api.client() as client:
+        once, files = {"Idempotency-Key": "k"}, {"file": ("a.wav", wav(0.7))}
+        ids = [client.post("/v1/jobs", headers=once, files=files).json()["id"] for _ in range(2)]
+        assert ids[0] == ids[1]
+        files = {"file": ("a.wav", wav(0.6))}
+        waited = [client.post("/v1/audio/transcriptions", files=files).json() for _ in range(2)]
+        assert waited[0] == waited[1], "both name the same job, which goes on"
+        assert waited[0]["error"]["code"] == "transcription_timeout"
+        other = {"file": ("a.wav", wav(0.8))}
+        for refused in (
+            client.post("/v1/jobs", headers={"Idempotency-Key": "l"}, files=other),
+            client.post("/v1/audio/transcriptions", files=other),
+        ):
+            assert refused.json()["error"]["code"] == "concurrency_limit_exceeded"
+        assert len(api.stored()) == 2
+
+
 def test_what_another_limit_refuses_does_not_count_as_a_job_of_this_minute(
     redis_url: str, tmp_path: Path
 ) -> None:
