@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import ConfigDict
 from redis import Redis
+from redis.exceptions import OutOfMemoryError
 
 from services.contract.redis_client import redis_errors, text
 from services.contract.schema import Message, utc_now
@@ -63,10 +64,16 @@ class Workers:
     def report(self, info: WorkerInfo, lease_s: float = LEASE_S) -> None:
         """Say that a worker is alive for `lease_s` more seconds."""
         seen = info.model_copy(update={"last_seen": utc_now()}).model_dump_json()
+        lease_ms = round(lease_s * 1000)
         pipe = self._redis.pipeline()
-        pipe.set(worker_key(info.name), seen, px=round(lease_s * 1000))
+        pipe.set(worker_key(info.name), seen, px=lease_ms)
         pipe.sadd(WORKERS_KEY, info.name)
-        pipe.execute()
+        try:
+            pipe.execute()
+        except OutOfMemoryError:
+            # A full Redis takes no news; that the worker lives it can still be told.
+            if not self._redis.pexpire(worker_key(info.name), lease_ms):
+                raise
 
     @redis_errors()
     def retire(self, name: str) -> None:

@@ -12,6 +12,7 @@ from services.contract.errors import JobNotFoundError, QueueUnavailableError
 from services.contract.job_queue import JobQueue
 from services.contract.job_store import JobStore
 from services.contract.schema import Job, JobStatus, Lane
+from services.contract.workers import WorkerInfo, worker_key
 from tests.contract.builders import ERROR, make_job, transcript, window
 
 
@@ -85,6 +86,21 @@ def test_what_is_finished_is_stored(store: JobStore, waiting: Job, running: Job)
     assert store.succeed(running.id, "run", transcript("klart"))
     assert store.transcript(running.id).text == "klart"
     assert store.fail(waiting.id, None, ERROR)
+
+
+def test_a_worker_stays_alive(redis_client: Redis, queue: JobQueue) -> None:
+    """Whoever looks after its process would end it, and start another that cannot register."""
+    info = WorkerInfo(name="here-1", bundle="tiny@1", device="cpu", slots=1)
+    queue.report_worker(info)
+    redis_client.pexpire(worker_key("here-1"), 1000)
+    redis_client.config_set("maxmemory", 1)
+    try:
+        queue.report_worker(info)
+        assert redis_client.pttl(worker_key("here-1")) > 1000
+        with pytest.raises(QueueUnavailableError, match="memory"):
+            queue.report_worker(info.model_copy(update={"name": "here-2"}))
+    finally:
+        redis_client.config_set("maxmemory", 0)
 
 
 @pytest.mark.usefixtures("full")
