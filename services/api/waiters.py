@@ -101,7 +101,8 @@ class Waiters:
         try:
             yield
         except TranscriptionTimeoutError:
-            await to_thread.run_sync(self._release, job_id)
+            with suppress(QueueUnavailableError):
+                await to_thread.run_sync(self._release, job_id)
             raise
         except BaseException:
             if is_ours:

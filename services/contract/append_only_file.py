@@ -15,7 +15,6 @@ from services.contract.redis_client import redis_errors
 
 logger = logging.getLogger(__name__)
 
-
 #: Forgets a deletion unless another one came since.
 _FORGET = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
