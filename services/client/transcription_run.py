@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -246,15 +247,15 @@ def write_whole(target: Path, text: str) -> None:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Not named after the target, whose name may be as long as names can be.
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".whisper-sv-")
+        # Not named after the target, whose name may be as long as names can be. Not a file of
+        # tempfile, which nobody else may read: who may read transcripts is for the umask to say.
+        temporary = target.with_name(f".whisper-sv-{uuid.uuid4().hex}")
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            with temporary.open("x", encoding="utf-8") as file:
                 file.write(text)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, target)
+            temporary.replace(target)
         except BaseException:
-            os.unlink(temporary)
+            temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise InvalidRequestError(f"Cannot write {target}: {error.strerror}") from error

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import stat
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -72,14 +73,28 @@ def test_a_recording_that_changes_while_it_is_transcribed(tmp_path: Path, is_gon
     assert told == ([] if is_gone else ["It changed while it was transcribed; start the run again"])
 
 
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
+def test_who_may_read_a_transcript_is_for_the_umask_to_say(
+    tmp_path: Path, umask: int, mode: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        run(tmp_path, [reply(202, job("queued")), *FINISHED])
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == mode
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "a.wav"]
+
+
 def test_a_full_disk_stops_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every other transcript would be made, and fail, in the same way."""
 
-    def full(*_: object, **__: object) -> None:
+    def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("tempfile.mkstemp", full)
+    monkeypatch.setattr(Path, "replace", full)
     outcome, _ = run(tmp_path, [reply(202, job("queued")), *FINISHED])
     assert outcome.stopped_by is not None
     assert "No space left on device" in outcome.stopped_by.message
     assert (outcome.failures, outcome.n_left) == ([], 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"], "no half transcript"
