@@ -67,6 +67,8 @@ def find(arguments: Sequence[str]) -> list[Recording]:
 
 
 def _named_by(argument: str) -> Iterable[Recording]:
+    if not argument:  # For Path this is the current folder.
+        raise InvalidRequestError("A name is empty: a variable of the command line is not set?")
     path = Path(argument)
     try:
         if path.is_dir():

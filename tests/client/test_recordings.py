@@ -108,6 +108,17 @@ def test_an_argument_that_names_nothing_is_an_error(tmp_path: Path) -> None:
         find([str(tmp_path / "nowhere" / "*.wav")])
 
 
+def test_an_empty_name_is_not_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `whisper-sv transcribe "$FOLDER"` where nothing set FOLDER."""
+    make(tmp_path, "a.wav")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidRequestError, match="A name is empty"):
+        find([""])
+    assert names(find(["."])) == ["a.wav"]
+
+
 def test_transcripts_go_beside_their_recordings_or_below_the_folder(tmp_path: Path) -> None:
     recording = Recording(tmp_path / "in" / "sub" / "a.wav", "sub/a.wav")
     beside = outputs([recording], ["srt"], None)
