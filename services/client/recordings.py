@@ -4,7 +4,7 @@ import glob
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -185,16 +185,37 @@ def _with_ending(base: Path, suffix: str, *, keep: bool) -> Path:
     return base.with_name((base.name if keep else base.stem) + suffix)
 
 
-def is_done(recording: Recording, targets: Iterable[Path | None]) -> bool:
-    """Whether every transcript is a file that exists and is not older than the recording."""
+def undone(
+    recording: Recording, targets: Mapping[TranscriptFormat, Path | None]
+) -> dict[TranscriptFormat, Path | None]:
+    """Return those targets that are no file yet, or one that is older than the recording."""
     changed = changed_at(recording)
+    return {
+        form: target
+        for form, target in targets.items()
+        if changed is None or target is None or not _is_there(target, since=changed)
+    }
+
+
+def _is_there(target: Path, *, since: float = 0.0) -> bool:
     try:
-        return changed is not None and all(
-            target is not None and target.is_file() and target.stat().st_mtime >= changed
-            for target in targets
-        )
+        return target.is_file() and target.stat().st_mtime >= since
     except OSError:  # A name that is too long: the run meets it again.
         return False
+
+
+def refuse_overwriting(targets: Iterable[Path | None]) -> None:
+    """Keep a run from files that are there: they may be somebody's own work.
+
+    Raises:
+        InvalidRequestError: one of them is.
+    """
+    for target in targets:
+        if target is not None and _is_there(target):
+            raise InvalidRequestError(
+                f"{target} is there and older than the recording; move it away, or write over it "
+                "with --force"
+            )
 
 
 def changed_at(recording: Recording) -> float | None:

@@ -33,13 +33,16 @@ def transcribe(
     words: Annotated[bool, typer.Option("--words", help="Time every word.")] = False,
     translate: Annotated[bool, typer.Option("--translate", help="To English.")] = False,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Recordings at once.")] = 8,
-    force: Annotated[bool, typer.Option("--force", help="Again, also what is done.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Again, over what is there.")] = False,
     url: Url = None,
 ) -> None:
     """Transcribe recordings.
 
     One file is printed, several are written beside their audio, or below --out. A run that was
     broken off goes on where it stopped when the same command is started again.
+
+    No file is written over without --force. A transcript that is there is kept; one that is older
+    than its recording fails that recording: it may be somebody's own work.
     """
     recordings = find(paths)
     request = JobRequest(

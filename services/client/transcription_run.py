@@ -1,7 +1,7 @@
 """One run of `whisper-sv transcribe`: many recordings at once, each to files of its own.
 
-A run that was broken off is picked up by the same command: finished files are skipped, and a job
-that still runs is found again by its idempotency key.
+A run that was broken off is picked up by the same command: transcripts that are there are kept,
+and a job that still runs is found again by its idempotency key.
 """
 
 import errno
@@ -24,7 +24,7 @@ from services.client.answers import JobAnswer
 from services.client.client import Client, JobRequest
 from services.client.file_names import shown
 from services.client.progress_view import ProgressView
-from services.client.recordings import Recording, changed_at, is_done, sha256
+from services.client.recordings import Recording, changed_at, refuse_overwriting, sha256, undone
 from services.contract.errors import (
     AudioExpiredError,
     BusyError,
@@ -101,14 +101,12 @@ class Run:
     view: ProgressView
     concurrency: int
     force: bool = False
-    """Transcribe also what has been transcribed."""
+    """Transcribe also what has been transcribed, and write over files that are there."""
 
     def run(self) -> Outcome:
         """Transcribe everything that is not done yet; stop early only if all would fail."""
         outcome = Outcome()
-        todo = [
-            r for r, files in self.targets.items() if self.force or not is_done(r, files.values())
-        ]
+        todo = [recording for recording in self.targets if self._wanted(recording)]
         outcome.n_skipped = len(self.targets) - len(todo)
         self.view.begin(len(todo), outcome.n_skipped)
         waiting: Waiting = queue.SimpleQueue()
@@ -159,8 +157,15 @@ class Run:
                 ended.put(Failure(recording, defect))
         ended.put(None)
 
+    def _wanted(self, recording: Recording) -> Mapping[TranscriptFormat, Path | None]:
+        targets = self.targets[recording]
+        return targets if self.force else undone(recording, targets)
+
     def _transcribe(self, recording: Recording) -> None:
         name, began_at = shown(recording.name), changed_at(recording)
+        wanted = self._wanted(recording)
+        if not self.force:
+            refuse_overwriting(wanted.values())
         job = self._sent(recording)
         for event in self.client.events(job.id):
             if event.job is not None:
@@ -175,7 +180,7 @@ class Run:
         if changed_at(recording) not in (began_at, None):
             # A transcript that is newer than its recording would count as done for ever.
             raise InvalidRequestError("It changed while it was transcribed; start the run again")
-        for form, target in self.targets[recording].items():
+        for form, target in wanted.items():
             deliver(self.client.transcript(job.id, form), target)
 
     def _sent(self, recording: Recording) -> JobAnswer:

@@ -4,8 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from services.client.recordings import Recording, find, is_done, outputs, parse_formats
+from services.client.recordings import (
+    Recording,
+    find,
+    outputs,
+    parse_formats,
+    refuse_overwriting,
+    undone,
+)
 from services.contract.errors import InvalidRequestError
+from services.contract.schema import TranscriptFormat
+
+Targets = dict[TranscriptFormat, Path | None]
 
 
 def make(folder: Path, *names: str) -> None:
@@ -142,16 +152,26 @@ def test_two_transcripts_in_one_file_are_refused(tmp_path: Path) -> None:
 def test_a_recording_is_done_until_it_changes(tmp_path: Path) -> None:
     make(tmp_path, "a.wav", "a.srt")
     recording = Recording(tmp_path / "a.wav", "a.wav")
+    srt: Targets = {"srt": tmp_path / "a.srt"}
+    vtt: Targets = {"vtt": tmp_path / "a.vtt"}
     os.utime(tmp_path / "a.wav", (100, 100))
     os.utime(tmp_path / "a.srt", (200, 200))
-    assert is_done(recording, [tmp_path / "a.srt"])
-    assert not is_done(recording, [tmp_path / "a.srt", tmp_path / "a.vtt"])
-    assert not is_done(recording, [None])
+    assert undone(recording, srt) == {}
+    assert undone(recording, srt | vtt) == vtt
+    assert undone(recording, {"srt": None}) == {"srt": None}, "it is to be printed"
     os.utime(tmp_path / "a.wav", (300, 300))
-    assert not is_done(recording, [tmp_path / "a.srt"])
-    assert not is_done(recording, [tmp_path / ("x" * 300)])
+    assert undone(recording, srt) == srt
+    too_long: Targets = {"srt": tmp_path / ("x" * 300)}
+    assert undone(recording, too_long) == too_long
     (tmp_path / "a.wav").unlink()
-    assert not is_done(recording, [tmp_path / "a.srt"]), "the run says that it is gone"
+    assert undone(recording, srt) == srt, "the run says that it is gone"
+
+
+def test_a_file_that_is_there_is_refused_by_its_name(tmp_path: Path) -> None:
+    make(tmp_path, "a.txt")
+    refuse_overwriting([None, tmp_path / "a.srt", tmp_path / ("x" * 300)])
+    with pytest.raises(InvalidRequestError, match=r"a\.txt is there .* --force"):
+        refuse_overwriting([tmp_path / "a.srt", tmp_path / "a.txt"])
 
 
 def test_formats_are_read_from_one_word() -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import stat
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from services.client.client import Client, JobRequest
 from services.client.progress_view import PlainLines
-from services.client.recordings import Recording
+from services.client.recordings import Recording, outputs, parse_formats
 from services.client.transcription_run import Outcome, Run
 from tests.client.scripted_api import Answer, reply, scripted, stream
 
@@ -30,13 +31,15 @@ def job(status: str, name: str = "job-1") -> str:
 FINISHED = [stream("event: done\ndata: {}\n\n"), reply(200, job("succeeded")), reply(200, "Hej.")]
 
 
-def run(folder: Path, answers: list[Answer]) -> tuple[Outcome, list[str]]:
+def run(
+    folder: Path, answers: list[Answer], *, forms: Sequence[str] = ("text",), force: bool = False
+) -> tuple[Outcome, list[str]]:
     """Transcribe one recording; return the outcome and the requests that it took."""
     (folder / "a.wav").write_bytes(b"x")
-    targets = {Recording(folder / "a.wav", "a.wav"): {"text": folder / "a.txt"}}
+    targets = outputs([Recording(folder / "a.wav", "a.wav")], parse_formats(",".join(forms)), None)
     with scripted(answers) as (url, requests), Client(url, patience_s=0) as client:
         view = PlainLines(console=Console(file=io.StringIO()))
-        outcome = Run(client, JobRequest(), targets, view, concurrency=1).run()
+        outcome = Run(client, JobRequest(), targets, view, concurrency=1, force=force).run()
         return outcome, [f"{r.command} {r.path}" for r in requests]
 
 
@@ -84,6 +87,30 @@ def test_who_may_read_a_transcript_is_for_the_umask_to_say(
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == mode
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "a.wav"]
+
+
+def test_a_text_that_is_older_than_its_recording_is_not_written_over(tmp_path: Path) -> None:
+    """Nobody can tell a transcript of a recording that has changed from somebody's own notes."""
+    (tmp_path / "a.txt").write_text("My notes.")
+    os.utime(tmp_path / "a.txt", (1, 1))
+    outcome, requests = run(tmp_path, [reply(202, job("queued")), *FINISHED])
+    assert requests == [], "nothing is sent in vain"
+    (failure,) = outcome.failures
+    assert failure.error.message.startswith(f"{tmp_path / 'a.txt'} is there and older")
+    assert (tmp_path / "a.txt").read_text() == "My notes."
+    outcome, _ = run(tmp_path, [reply(202, job("queued")), *FINISHED], force=True)
+    assert (outcome.n_done, (tmp_path / "a.txt").read_text()) == (1, "Hej.")
+
+
+def test_a_transcript_that_is_there_is_kept_when_another_format_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    """Somebody may have corrected it."""
+    (tmp_path / "a.srt").write_text("Corrected.")
+    os.utime(tmp_path / "a.srt", (2**32, 2**32))
+    outcome, _ = run(tmp_path, [reply(202, job("queued")), *FINISHED], forms=("srt", "text"))
+    assert (outcome.n_done, (tmp_path / "a.txt").read_text()) == (1, "Hej.")
+    assert (tmp_path / "a.srt").read_text() == "Corrected."
 
 
 def test_a_full_disk_stops_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
