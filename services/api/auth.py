@@ -97,20 +97,21 @@ class KeyRing:
         return self._owner_of(secret.strip())
 
     def refuse_foreign_page(self, method: str, headers: Mapping[str, str]) -> None:
-        """Keep web pages elsewhere from making jobs on the machine of whoever looks at them.
+        """Keep web pages elsewhere from making jobs by the hand of whoever looks at them.
 
-        A browser lets every page send a form to 127.0.0.1: it asks for leave only to show the page
-        the answer, or where a request has a key.
+        A browser lets every page send a form to every address that it can reach, and adds the
+        password that a proxy asked for: it asks for leave only to show the page the answer, or
+        where a request has a key.
 
         Raises:
             InvalidRequestError: a page sent it whose origin is not ours and not in the settings.
         Source: Go's net/http, CrossOriginProtection.
         """
-        if not self._local_only or method in SAFE_METHODS:
+        if not self.is_open or method in SAFE_METHODS:
             return
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-        if site is None:  # No browser, or an old one.
-            is_ours = origin is None or origin.partition("://")[2] == headers.get("host")
+        if site is None:  # No browser, an old one, or a page without TLS.
+            is_ours = origin is None or _is_at(origin, headers.get("host", ""))
         else:
             is_ours = site in ("same-origin", "none")
         if not is_ours and origin not in self._pages and "*" not in self._pages:
@@ -166,6 +167,13 @@ def is_loopback(host: str) -> bool:
     # As servers that listen on all addresses see those of IPv4: ::ffff:127.0.0.1
     mapped = getattr(address, "ipv4_mapped", None)
     return (mapped or address).is_loopback
+
+
+def _is_at(origin: str, host: str) -> bool:
+    """Whether a page has the address that a request was sent to, in the Host header's words."""
+    address = origin.partition("://")[2]
+    # nginx's $host has no port.
+    return address != "" and host in (address, _without_port(address))
 
 
 def _without_port(host: str) -> str:

@@ -1,5 +1,6 @@
 """What monitors and web pages of other origins do: HEAD requests and CORS."""
 
+import hashlib
 from pathlib import Path
 
 import httpx
@@ -80,6 +81,45 @@ def test_a_page_elsewhere_makes_no_job_where_nobody_needs_a_key(
     assert answer.status_code == 400
     assert "STT_CORS_ORIGINS" in answer.json()["error"]["message"]
     assert client.get("/v1/jobs").json()["data"] == [] == api.stored()
+
+
+@pytest.mark.parametrize("headers", [FOREIGN[0], FOREIGN[4]])
+def test_nor_does_it_where_a_proxy_checks_callers(
+    redis_url: str, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    """The browser adds the password that the proxy asked for."""
+    with RunningApi(redis_url, tmp_path, allow_no_keys=True) as api, api.client() as client:
+        answer = post(client, {"Host": "stt.example.org", **headers})
+        assert answer.status_code == 400
+        assert "STT_CORS_ORIGINS" in answer.json()["error"]["message"]
+    named = {"allow_no_keys": True, "cors_origins": PAGE}
+    with RunningApi(redis_url, tmp_path, **named) as api, api.client() as client:
+        assert post(client, {"Host": "stt.example.org", **headers}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "stt.example.org", "Origin": "https://stt.example.org"},
+        {"Host": "stt.lan:8080", "Origin": "http://stt.lan:8080"},
+        {"Host": "stt.lan", "Origin": "http://stt.lan:8080"},
+        # A proxy that names the API as the host.
+        {"Origin": "https://stt.example.org", "Sec-Fetch-Site": "same-origin"},
+        {"Host": "stt.example.org"},
+    ],
+)
+def test_our_own_page_makes_jobs_through_a_proxy_that_checks_callers(
+    redis_url: str, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    with RunningApi(redis_url, tmp_path, allow_no_keys=True) as api, api.client() as client:
+        assert post(client, headers).status_code == 202
+
+
+def test_a_key_says_who_calls_wherever_the_page_is_from(redis_url: str, tmp_path: Path) -> None:
+    """A form cannot send one, and a script has to ask for leave."""
+    keys = f"anna:{hashlib.sha256(b'sk-anna').hexdigest()}"
+    with RunningApi(redis_url, tmp_path, api_keys=keys) as api, api.client("sk-anna") as client:
+        assert {post(client, headers).status_code for headers in FOREIGN} == {202}
 
 
 def test_our_own_page_and_programs_make_jobs(api: RunningApi, client: httpx.Client) -> None:
