@@ -10,7 +10,12 @@ from rich.table import Table
 from services.client.answers import JobAnswer
 from services.client.client import Client
 from services.client.tables import plain_table, show
-from services.contract.errors import InvalidRequestError, JobNotCancelableError
+from services.contract.errors import (
+    InvalidRequestError,
+    JobNotCancelableError,
+    JobNotFoundError,
+    SttError,
+)
 from services.contract.schema import JobStatus
 from services.contract.settings import ClientSettings, load
 
@@ -68,18 +73,22 @@ def cancel(
     with configured_client(url) as client:
         wanted = list(job_ids or ())
         if batch:
+            client.batch(batch)  # A wrong name is an error, not a batch without jobs.
             wanted += [j.id for j in client.jobs(batch=batch) if not j.status.is_terminal]
-        n_canceled = sum(_cancel(client, job_id) for job_id in wanted)
-    typer.echo(f"{n_canceled} canceled")
+        refusals = [error for job_id in wanted if (error := _cancel(client, job_id))]
+    typer.echo(f"{len(wanted) - len(refusals)} canceled")
+    if any(isinstance(error, JobNotFoundError) for error in refusals):
+        raise typer.Exit(1)
 
 
-def _cancel(client: Client, job_id: str) -> bool:
+def _cancel(client: Client, job_id: str) -> SttError | None:
+    """Stop one job; say why, and return it, if there is no such job or it has ended."""
     try:
         client.cancel(job_id)
-    except JobNotCancelableError as error:
+    except (JobNotCancelableError, JobNotFoundError) as error:
         typer.echo(f"{job_id}: {error.message}", err=True)
-        return False
-    return True
+        return error
+    return None
 
 
 def _table(found: list[JobAnswer]) -> Table:

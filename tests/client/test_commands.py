@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 
 from services.client import transcription_run, verbs
 from services.client.client import Client, JobRequest
-from services.contract.errors import SttError
+from services.contract.errors import BatchNotFoundError, SttError
+from services.contract.schema import JobStatus
 from tests.running_stack import RunningStack
 from tests.tiny_model import SENTENCE
 from tests.waiting import wait_until
@@ -191,6 +192,26 @@ def test_jobs_are_shown_and_canceled(
     assert "0 canceled" in result.stdout
     assert job.id in result.stderr
     assert isinstance(run("cancel").exception, SttError)
+
+
+def test_a_wrong_id_keeps_no_other_job_from_being_canceled(
+    run: Callable[..., Result], stack: RunningStack, client: Client, speech: Speech
+) -> None:
+    worker = stack.children()["services.worker"]
+    worker.suspend()
+    try:
+        job = client.submit(speech("fyra"))
+        result = run("cancel", "nosuch", job.id)
+    finally:
+        worker.resume()
+    assert result.exit_code == 1
+    assert "nosuch: " in result.stderr
+    assert "1 canceled" in result.stdout
+    assert client.wait(job.id).status is JobStatus.CANCELED
+
+
+def test_a_batch_that_is_not_there_cannot_be_canceled(run: Callable[..., Result]) -> None:
+    assert isinstance(run("cancel", "--batch", "typo").exception, BatchNotFoundError)
 
 
 def test_models_are_deployed_and_rolled_back(
