@@ -46,6 +46,8 @@ UPLOADS = {
 }
 #: What scripts of other origins may read of an answer beside its body.
 EXPOSED_HEADERS = (
+    "Content-Disposition",
+    "Content-Range",
     "Location",
     "Retry-After",
     "Idempotency-Replayed",
@@ -94,7 +96,7 @@ def allow_pages_elsewhere(app: FastAPI, origins: list[str]) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=("GET", "POST", "DELETE"),
+            allow_methods=("GET", "HEAD", "POST", "DELETE"),
             allow_headers=("*",),
             expose_headers=EXPOSED_HEADERS,
         )

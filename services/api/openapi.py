@@ -4,6 +4,7 @@ The routes read their bodies as streams, so the schemas of forms are given here,
 models that check them.
 """
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -189,6 +190,11 @@ def ignored_header(names: list[str]) -> dict[str, str]:
 
 
 def attachment(name: str, *, inline: bool = False) -> dict[str, str]:
-    """Return the header that names a download; any name is safe in it."""
+    """Return the header that names a download; any name is safe in it.
+
+    Source: RFC 6266; the plain form is for programs that know no other, curl among them.
+    """
     kind = "inline" if inline else "attachment"
-    return {"Content-Disposition": f"{kind}; filename*=utf-8''{quote(name, safe='')}"}
+    plain = re.sub(r'["\\]', r"\\\g<0>", re.sub(r"[^ -~]", "_", name))
+    named = f"filename=\"{plain}\"; filename*=utf-8''{quote(name, safe='')}"
+    return {"Content-Disposition": f"{kind}; {named}"}

@@ -21,8 +21,10 @@ PREFIX = "STT_"
 GIB = 1024**3
 #: Where prometheus-client keeps the counts of several processes.
 COUNTS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-#: Empty, `*`, or origins as browsers send them: no path, no slash at the end.
-CORS_ORIGINS = r"^(\*|(https?://[^/,\s]+(\s*,\s*https?://[^/,\s]+)*)?)$"
+#: As browsers send it: no path, no slash at the end. Apps and extensions have schemes of their own.
+ORIGIN = r"[a-z][a-z0-9+.-]*://[^/,\s]+"
+#: Empty, `*`, or origins.
+CORS_ORIGINS = rf"^(\*|({ORIGIN}(\s*,\s*{ORIGIN})*)?)$"
 
 #: The names of CTranslate2, and `auto`, which is ours.
 COMPUTE_TYPE = (

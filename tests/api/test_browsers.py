@@ -24,9 +24,9 @@ def test_monitors_ask_with_head(client: httpx.Client, path: str) -> None:
     assert answer.headers["content-type"] == client.get(path).headers["content-type"]
 
 
-def preflight(client: httpx.Client, origin: str = PAGE) -> httpx.Response:
+def preflight(client: httpx.Client, origin: str = PAGE, *, method: str = "POST") -> httpx.Response:
     asked = {
-        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Method": method,
         "Access-Control-Request-Headers": "authorization",
     }
     return client.options("/v1/jobs", headers={"Origin": origin, **asked})
@@ -47,12 +47,15 @@ def test_a_named_page_may_call_and_read(redis_url: str, tmp_path: Path) -> None:
         assert answer.status_code == 200
         assert answer.headers["access-control-allow-origin"] == PAGE
         assert "authorization" in answer.headers["access-control-allow-headers"]
+        for method in ("GET", "HEAD", "DELETE"):
+            assert preflight(client, method=method).status_code == 200
         assert preflight(client, "https://evil.example.org").status_code == 400
         files = {"file": ("a.wav", wav(0.1))}
         answer = client.post("/v1/jobs", files=files, headers={"Origin": PAGE})
         assert answer.status_code == 202
         assert answer.headers["access-control-allow-origin"] == PAGE
-        assert "Location" in answer.headers["access-control-expose-headers"]
+        exposed = answer.headers["access-control-expose-headers"].split(", ")
+        assert {"Location", "Content-Disposition", "Content-Range"} <= set(exposed)
         refused = client.post("/v1/jobs", content=b"x", headers={"Origin": PAGE})
         assert refused.headers["access-control-allow-origin"] == PAGE
 
@@ -140,13 +143,16 @@ def test_any_page_makes_jobs_if_any_is_named(redis_url: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "given", ["app.example.org", "https://a.org/", "https://a.org,*", "https://a b"]
+    "given", ["app.example.org", "https://a.org/", "https://a.org,*", "https://a b", "app:a"]
 )
 def test_origins_that_no_browser_sends_are_refused(given: str) -> None:
     with pytest.raises(SettingsError, match="STT_CORS_ORIGINS"):
         load(ApiSettings, {"STT_CORS_ORIGINS": given})
 
 
-@pytest.mark.parametrize("given", ["*", PAGE, f"{PAGE},http://localhost:3000"])
+APPS = "app://obsidian.md, tauri://localhost, capacitor://localhost, chrome-extension://abcdef"
+
+
+@pytest.mark.parametrize("given", ["*", PAGE, f"{PAGE},http://localhost:3000", APPS])
 def test_origins_are_taken(given: str) -> None:
     assert load(ApiSettings, {"STT_CORS_ORIGINS": given}).cors_origins == given

@@ -43,7 +43,9 @@ def test_a_job_from_upload_to_transcript(client: httpx.Client, worker: ScriptedW
     assert done["model"] == BUNDLE
     text = client.get(done["links"]["transcript"], params={"format": "text", "download": "true"})
     assert text.text.startswith("Hej och")
-    assert text.headers["content-disposition"] == "attachment; filename*=utf-8''m%C3%B6tet.txt"
+    assert text.headers["content-disposition"] == (
+        "attachment; filename=\"m_tet.txt\"; filename*=utf-8''m%C3%B6tet.txt"
+    )
 
 
 def test_a_raw_body_takes_its_fields_from_the_query(

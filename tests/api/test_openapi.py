@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from fastapi.openapi.models import OpenAPI
 
 from services.api.answer_shapes import PlainTranscript, VerboseTranscript
 from services.api.job_view import View
+from services.api.openapi import attachment
 from tests.api.recordings import wav
 from tests.api.running_api import RunningApi
 from tests.api.scripted_worker import ScriptedWorker
@@ -102,6 +104,21 @@ def test_the_examples_look_like_the_answers(client: httpx.Client, worker: Script
         real = {name: data for _, name, data in events_of(answer.iter_lines())}
     ((_, name, data),) = events_of(iter(example.splitlines()))
     assert set(data) == set(real[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("talk.txt", "talk.txt"),
+        ("möte\n.srt", "m_te_.srt"),
+        ('say "hi".txt', r"say \"hi\".txt"),
+        ("a\\b.txt", r"a\\b.txt"),
+    ],
+)
+def test_a_download_has_a_name_for_programs_that_know_only_ascii(name: str, plain: str) -> None:
+    """`curl -OJ` would save every transcript as `transcript`."""
+    (told,) = attachment(name).values()
+    assert told == f"attachment; filename=\"{plain}\"; filename*=utf-8''{quote(name)}"
 
 
 @pytest.mark.slow
