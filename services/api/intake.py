@@ -154,9 +154,30 @@ def kept(upload: Upload) -> Iterator[None]:
         raise
 
 
-def submit(service: Service, job: Job) -> Accepted:
-    """Record a job and put it into the queue. Sync: call it in a thread."""
-    return _submitted(service, job, service.jobs.create)
+def submit(
+    service: Service, job: Job, idempotency_key: str | None = None, *, retried: str = ""
+) -> Accepted:
+    """Queue a job unless its Idempotency-Key made one before. Sync: call it in a thread.
+
+    Args:
+        retried: id of the job that it does again, if any.
+    Raises:
+        IdempotencyConflictError: the key came with another request.
+        InvalidRequestError: the key is too long.
+    """
+    if idempotency_key is None:
+        return _submitted(service, job, service.jobs.create)
+    if not 0 < len(idempotency_key) <= MAX_IDEMPOTENCY_KEY_CHARS:
+        raise InvalidRequestError(
+            f"Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY_CHARS} characters.",
+            param="Idempotency-Key",
+        )
+
+    def create(job: Job, entry: QueueEntry) -> str | None:
+        asked = fingerprint(job) + retried
+        return service.jobs.create_once(job, idempotency_key, asked, entry)
+
+    return _submitted(service, job, create)
 
 
 def _submitted(
@@ -197,33 +218,11 @@ def submit_or_attach(service: Service, received: Recording[Fields], order: Order
 def submit_once(
     service: Service, received: Recording[Fields], order: Order, idempotency_key: str | None
 ) -> Accepted:
-    """Submit a job unless its Idempotency-Key made one before. Sync.
-
-    Raises:
-        IdempotencyConflictError: the key came with another request.
-        InvalidRequestError: the key is too long.
-    """
+    """Submit the job of an upload, which is kept if the job is new. Sync. Raises as `submit`."""
     with kept(received.upload):
-        job = received.job(order)
-        if idempotency_key is None:
-            accepted = submit(service, job)
-        else:
-            accepted = _submit_under(service, job, idempotency_key)
+        accepted = submit(service, received.job(order), idempotency_key)
     received.upload.is_kept = accepted.is_new
     return accepted
-
-
-def _submit_under(service: Service, job: Job, idempotency_key: str) -> Accepted:
-    if not 0 < len(idempotency_key) <= MAX_IDEMPOTENCY_KEY_CHARS:
-        raise InvalidRequestError(
-            f"Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY_CHARS} characters.",
-            param="Idempotency-Key",
-        )
-
-    def create(job: Job, entry: QueueEntry) -> str | None:
-        return service.jobs.create_once(job, idempotency_key, fingerprint(job), entry)
-
-    return _submitted(service, job, create)
 
 
 def fingerprint(job: Job) -> str:

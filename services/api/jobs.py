@@ -142,7 +142,7 @@ def again(
 ) -> Accepted:
     """Submit a job on the recording of an earlier one. Sync.
 
-    Raises:
+    Raises as `submit`, and:
         AudioExpiredError: the recording is no longer kept.
     """
     if not service.store.exists(earlier.audio.key):
@@ -154,7 +154,8 @@ def again(
     batch = fields.batch or earlier.batch
     queue = fields.priority or earlier.lane
     order = Order(earlier.owner, options, queue, request_id_of(request), batch)
-    return submit(service, order.job(new_job_id(), earlier.audio))
+    job = order.job(new_job_id(), earlier.audio)
+    return submit(service, job, request.headers.get("idempotency-key"), retried=earlier.id)
 
 
 def accepted_response(accepted: Accepted, ignored: list[str]) -> Response:

@@ -84,7 +84,10 @@ def retry() -> Details:
     schema = {"type": "object", "properties": properties}
     content = {"application/json": {"schema": schema, "example": {"language": "sv"}}}
     return {
-        "openapi_extra": {"requestBody": {"required": False, "content": content}},
+        "openapi_extra": {
+            "requestBody": {"required": False, "content": content},
+            "parameters": [IDEMPOTENCY_KEY],
+        },
         "responses": {
             202: {"description": "The new job."},
             **_errors(401, 404, 410, 413, 415, 429),

@@ -151,10 +151,23 @@ class Client:
         answer = self._call("POST", _job_path(job_id, "cancel"))
         return JobAnswer.read(answer.content, answer.url)
 
-    def retry(self, job_id: str, request: JobRequest | None = None) -> JobAnswer:
-        """Run the same recording again as a new job, with other options if given."""
+    def retry(
+        self,
+        job_id: str,
+        request: JobRequest | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> JobAnswer:
+        """Run the same recording again as a new job, with other options if given.
+
+        Args:
+            job_id: the job that is done again.
+            request: other options.
+            idempotency_key: as in `submit`.
+        """
         body = (request or JobRequest()).fields()
-        answer = self._call("POST", _job_path(job_id, "retry"), json=body)
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        answer = self._call("POST", _job_path(job_id, "retry"), json=body, headers=headers)
         return JobAnswer.read(answer.content, answer.url)
 
     def delete(self, job_id: str) -> None:

@@ -196,15 +196,17 @@ class Run:
 
     def _send(self, recording: Recording) -> JobAnswer:
         path, name = recording.path, recording.path.name
-        key = None if self.force else idempotency_key(recording, self.request)
+        key = str(uuid.uuid4()) if self.force else idempotency_key(recording, self.request)
         job = self.client.submit(path, self.request, filename=name, idempotency_key=key)
-        if job.status not in (JobStatus.FAILED, JobStatus.CANCELED):
-            return job
-        # The idempotency key found an earlier run's job.
-        try:
-            return self.client.retry(job.id, self.request)
-        except AudioExpiredError:
-            return self.client.submit(path, self.request, filename=name)
+        while job.status in (JobStatus.FAILED, JobStatus.CANCELED):
+            # The key found an earlier run's job; another finds what a run after that made of it.
+            again = f"{key}-{job.id}"
+            try:
+                job = self.client.retry(job.id, self.request, idempotency_key=again)
+            except AudioExpiredError:
+                sent = f"{again}-sent"
+                job = self.client.submit(path, self.request, filename=name, idempotency_key=sent)
+        return job
 
 
 def idempotency_key(recording: Recording, request: JobRequest) -> str:

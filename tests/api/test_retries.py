@@ -1,5 +1,7 @@
 """POST /v1/jobs/{id}/retry: another job on the same recording."""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -27,6 +29,24 @@ def test_a_retry_is_a_new_job_on_the_same_recording(
     client.delete(first["links"]["self"])
     assert len(api.stored()) == 1
     assert client.post(job["links"]["retry"]).json()["options"]["language"] == "en"
+
+
+def test_an_idempotency_key_makes_one_retry(client: httpx.Client) -> None:
+    first, other = create(client).json(), create(client).json()
+
+    def retry(job: dict[str, Any], key: str = "abc", **options: str) -> httpx.Response:
+        headers = {"Idempotency-Key": key}
+        return client.post(job["links"]["retry"], json=options, headers=headers)
+
+    made, again = retry(first), retry(first)
+    assert made.json()["id"] == again.json()["id"]
+    assert "idempotency-replayed" not in made.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    for conflict in (retry(first, language="en"), retry(other)):
+        assert conflict.status_code == 422
+        assert conflict.json()["error"]["code"] == "idempotency_conflict"
+    assert retry(first, "x" * 256).json()["error"]["param"] == "Idempotency-Key"
+    assert len(client.get("/v1/jobs").json()["data"]) == 3
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,41 @@ def test_a_run_waits_for_room_in_the_queue(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_text() == "Hej."
 
 
-def test_a_failed_job_whose_recording_is_gone_is_sent_anew(tmp_path: Path) -> None:
-    failed = reply(202, job("failed", "old"))
-    answers = [failed, told(410, "audio_expired"), reply(202, job("queued")), *FINISHED]
-    outcome, requests = run(tmp_path, answers)
-    assert outcome.n_done == 1, outcome.failures
-    assert requests[:3] == ["POST /v1/jobs", "POST /v1/jobs/old/retry", "POST /v1/jobs"]
+FAILED = reply(202, job("failed", "first"))
+CANCELED = reply(202, job("canceled", "second"))
+RUNNING = reply(202, job("processing", "third"))
+GONE = told(410, "audio_expired")
+
+
+@pytest.mark.parametrize(
+    ("answers", "sent"),
+    [
+        ([FAILED, RUNNING], ["", "/first/retry"]),
+        ([FAILED, CANCELED, RUNNING], ["", "/first/retry", "/second/retry"]),
+        ([FAILED, GONE, RUNNING], ["", "/first/retry", ""]),
+    ],
+    ids=["failed", "and the retry canceled", "and its recording gone"],
+)
+def test_a_job_that_did_not_succeed_is_done_again_once_however_often_a_run_is_started(
+    tmp_path: Path, answers: list[Answer], sent: list[str]
+) -> None:
+    """A run that was broken off has left the second try running."""
+    keys: list[str] = []
+
+    def noting_key(answer: Answer) -> Answer:
+        def send(request: BaseHTTPRequestHandler) -> None:
+            keys.append(request.headers["Idempotency-Key"])
+            answer(request)
+
+        return send
+
+    for _ in range(2):
+        (tmp_path / "a.txt").unlink(missing_ok=True)
+        outcome, requests = run(tmp_path, [*map(noting_key, answers), *FINISHED])
+        assert outcome.n_done == 1, outcome.failures
+        assert requests[: len(sent)] == [f"POST /v1/jobs{path}" for path in sent]
+    assert keys[: len(sent)] == keys[len(sent) :], "the same key finds the same job"
+    assert all(keys) and len(set(keys)) == len(sent)
 
 
 @pytest.mark.parametrize("is_gone", [False, True])
