@@ -195,9 +195,10 @@ def ignored_header(names: list[str]) -> dict[str, str]:
 def attachment(name: str, *, inline: bool = False) -> dict[str, str]:
     """Return the header that names a download; any name is safe in it.
 
-    Source: RFC 6266; the plain form is for programs that know no other, curl among them.
+    Source: RFC 6266, and its appendix D for what to keep out of the plain form. That is for
+        programs that know no other, curl among them, which reads no escapes either.
     """
     kind = "inline" if inline else "attachment"
-    plain = re.sub(r'["\\]', r"\\\g<0>", re.sub(r"[^ -~]", "_", name))
+    plain = re.sub(r'[^ -~]|["\\%]', "_", name)
     named = f"filename=\"{plain}\"; filename*=utf-8''{quote(name, safe='')}"
     return {"Content-Disposition": f"{kind}; {named}"}
