@@ -124,7 +124,7 @@ async def retry(job_id: str, request: Request, service: Parts, owner: Owner) -> 
     """Make a new job of the same recording, with the options that are given."""
     earlier = await run_in_threadpool(service.jobs.get, job_id, owner)
     pairs = await retry_pairs(request)
-    await service.limits.admit(owner)
+    await service.limits.admit(owner, may_exist="idempotency-key" in request.headers)
     accepted = await run_in_threadpool(again, request, service, earlier, pairs)
     return accepted_response(accepted, unknown_names(JobFields, pairs))
 
