@@ -142,8 +142,18 @@ class CheckpointCallback(TrainerCallback):
     def _is_due(self, step: int) -> bool:
         return step % self._config.evaluate_every_steps == 0 or step >= self._config.max_steps
 
+    def measure_start(self) -> DevResult:
+        """Transcribe the dev clips before the first step, padded to 30 s whatever the mix is.
+
+        A Whisper that was not trained with short context hardly reads it: any result would be
+        better than that.
+        """
+        return self._measure(0, full=True)
+
     def measure(self, step: int) -> DevResult:
-        """Transcribe the dev clips with the current weights."""
-        full = self._config.mix.full_context_share >= 1.0
+        """Transcribe the dev clips with the current weights, in the context of their training."""
+        return self._measure(step, full=self._config.mix.full_context_share >= 1.0)
+
+    def _measure(self, step: int, *, full: bool) -> DevResult:
         size = self._config.joined_batch_size if full else self._config.batch_size
         return evaluate_dev(self._trainer.trainee, self._speech, self._dev_clips, size, full, step)

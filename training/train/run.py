@@ -2,7 +2,7 @@
 
 run/
   fingerprint.json            what the run was begun with
-  baseline.json               dev WER of the model it started from
+  baseline.json               dev WER of the model it started from, padded to 30 s
   log.jsonl, tensorboard/     loss, learning rate, speed, dev WER
   checkpoints/checkpoint-N/   resumable states; evaluation.json beside the weights
   final/                      the finished model, as transformers and `convert` read it
@@ -138,7 +138,9 @@ def _measure_start(trainer: WhisperTrainer, saver: CheckpointCallback, path: Pat
     """
     if trainer.is_world_process_zero() and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        result = saver.measure(0)
+        result = saver.measure_start()
         result.write(path)
-        logger.info("dev WER before training: %.2f %% (raw %.2f %%)", *result.percent)
+        logger.info(
+            "dev WER before training: %.2f %% (raw %.2f %%), padded to 30 s", *result.percent
+        )
     trainer.accelerator.wait_for_everyone()

@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,9 @@ from transformers import WhisperForConditionalGeneration
 
 from services.contract.errors import ConfigError, QualityError, TokenizerError
 from training.prepare.shards import PreparedCorpus
+from training.train import callbacks
 from training.train.config import LoraConfig, ModelConfig, TrainConfig
+from training.train.dev_evaluation import DevResult, evaluate_dev
 from training.train.run import train
 
 
@@ -51,7 +54,7 @@ def test_run_says_where_it_starts_and_ends_and_each_line_once(
     assert not train(model, config, corpus, run_dir, seed=1, max_time_s=0.0)
     assert train(model, config, corpus, run_dir, seed=1)
     before, again, half, whole, after = caplog.messages
-    assert before.startswith("dev WER before training: 1")
+    assert before.startswith("dev WER before training: 1") and before.endswith("padded to 30 s")
     assert again == f"continuing from {run_dir / 'checkpoints' / 'checkpoint-1'}"
     assert half.startswith("step 4: dev WER 1") and whole.startswith("step 8: dev WER 1")
     assert after.startswith(f"trained: {run_dir / 'final'}, dev WER 1")
@@ -102,6 +105,36 @@ def test_adapters_for_modules_that_are_not_there_are_refused(
     model = ModelConfig(base=str(tiny_checkpoint_dir), lora=lora)
     with pytest.raises(ConfigError, match="target_modules: Whisper has no such modules"):
         train(model, tiny_run, corpus, run_dir, seed=1)
+
+
+@pytest.mark.parametrize("full_context_share", [0.3, 1.0])
+def test_start_is_measured_padded_and_the_result_as_it_is_trained(
+    full_context_share: float,
+    tiny_run: TrainConfig,
+    corpus: PreparedCorpus,
+    tiny_checkpoint_dir: Path,
+    run_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stock Whisper cannot read short context: against that, any result would look good."""
+    measured: list[tuple[int, bool]] = []
+
+    def noting(*args: Any) -> DevResult:
+        *_, full, step = args
+        measured.append((step, full))
+        return evaluate_dev(*args)
+
+    monkeypatch.setattr(callbacks, "evaluate_dev", noting)
+    config = changed(
+        tiny_run,
+        max_steps=1,
+        decay_steps=0,
+        learning_rate=1e-9,
+        mix={"full_context_share": full_context_share},
+        final_mix=None,
+    )
+    assert train(ModelConfig(base=str(tiny_checkpoint_dir)), config, corpus, run_dir, seed=1)
+    assert measured == [(0, True), (1, full_context_share == 1.0)]
 
 
 @pytest.mark.slow
