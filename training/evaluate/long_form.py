@@ -42,8 +42,10 @@ class JoinedRecording:
     """Clips one after the other with pauses between them."""
 
     samples: Samples
+    text: str
+    """Normalised texts of all clips: 1 200 and 50 % are words only as a whole."""
     words: list[TimedWord]
-    """Normalised words of all clips, with the starts that are known."""
+    """Words of all clips, normalised one by one, with the starts that are known."""
     clip_ids: frozenset[str]
 
     @property
@@ -86,8 +88,7 @@ def evaluate_long_form(
         minutes=recording.duration_s / 60,
         n_clips=len(recording.clip_ids),
         words=count_words(
-            " ".join(timed.word for timed in recording.words),
-            normalise(" ".join(segment.text for segment in segments)),
+            recording.text, normalise(" ".join(segment.text for segment in segments))
         ),
         words_of_single_clips=total(u.words for u in single if u.id in recording.clip_ids),
         segment_starts_within_half_s=good / len(segment_errors) if segment_errors else None,
@@ -110,7 +111,7 @@ def join(
     pause = np.zeros(round(_PAUSE_S * SAMPLE_RATE), dtype=np.float32)
     pieces: list[Samples] = [pause]
     words: list[TimedWord] = []
-    used: list[str] = []
+    used: list[Clip] = []
     n_samples = len(pause)
     for clip in order:
         if used and n_samples >= duration_s * SAMPLE_RATE:
@@ -119,8 +120,9 @@ def join(
         words += normalised(_words_of(clip, word_times, n_samples / SAMPLE_RATE))
         pieces += [samples, pause]
         n_samples += len(samples) + len(pause)
-        used.append(clip.id)
-    return JoinedRecording(np.concatenate(pieces), words, frozenset(used))
+        used.append(clip)
+    text = " ".join(normalise(clip.text) for clip in used)
+    return JoinedRecording(np.concatenate(pieces), text, words, frozenset(c.id for c in used))
 
 
 def _words_of(

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def test_each_stretch_of_speech_is_heard_alone_if_the_bundle_asks_for_it(
     before the config, which says the opposite here; a checkpoint has only the config."""
     pause = np.zeros(SAMPLE_RATE, np.float32)
     parts = [part for said in SPOKEN for part in (*decode(speech(said), max_duration_s=60), pause)]
-    recording = JoinedRecording(np.concatenate(parts), [TimedWord("det", 0.1)], frozenset())
+    recording = JoinedRecording(np.concatenate(parts), "det", [TimedWord("det", 0.1)], frozenset())
     monkeypatch.setattr(long_form, "join", lambda *_: recording)
     corpus = write_corpus(tmp_path / "corpus", {"test": [("Det.", 1.0, "")]})
     bundle_dir = shutil.copytree(tiny_bundle_dir, tmp_path / "bundle")
@@ -55,3 +56,19 @@ def test_each_stretch_of_speech_is_heard_alone_if_the_bundle_asks_for_it(
     )
     n_words = result.words.hits + result.words.substitutions + result.words.insertions
     assert n_words == n_heard * len(SENTENCE.split())
+
+
+@pytest.mark.parametrize("text", ["Det kostar 1 200 kr.", "Av 2 345 678 hushåll är 50 % små."])
+def test_flawless_transcript_of_numbers_and_units_has_no_errors(
+    text: str, tiny_bundle_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some words are made of several: reference and transcript are made of them alike."""
+    clips = [(text, 1.0, "")] * 3
+    corpus = write_corpus(tmp_path / "corpus", {"test": clips})
+    heard = [SimpleNamespace(text=f" {text}", start=1.5 * i, words=[]) for i in range(len(clips))]
+    monkeypatch.setattr(long_form, "_transcribe", lambda *_, **__: heard)
+    result = evaluate_long_form(
+        read(tiny_bundle_dir), CONFIG, corpus, list(corpus.clips("test")), [], {}
+    )
+    assert result.n_clips == len(clips)
+    assert result.words.hits > 0 and result.words.n_errors == 0
