@@ -120,7 +120,7 @@ class CheckpointCallback(TrainerCallback):
                 self._remote.copy(checkpoint)
                 if control.should_training_stop:
                     self._remote.wait()
-            checkpoints.keep(folder, max(self._config.keep_last, self._config.average_last))
+            checkpoints.keep(folder, self._config.n_kept, self._config.saves_at)
         self._trainer.accelerator.wait_for_everyone()
 
     def evaluate(self, checkpoint: Path, step: int) -> None:
@@ -140,7 +140,10 @@ class CheckpointCallback(TrainerCallback):
                 self._remote.copy(checkpoint)
 
     def _is_due(self, step: int) -> bool:
-        return step % self._config.evaluate_every_steps == 0 or step >= self._config.max_steps
+        """Whether every run evaluates at this step: the best is chosen among those alone."""
+        at_end = step >= self._config.max_steps
+        due = at_end or step % self._config.evaluate_every_steps == 0
+        return due and self._config.saves_at(step)
 
     def measure_start(self) -> DevResult:
         """Transcribe the dev clips before the first step, padded to 30 s whatever the mix is.

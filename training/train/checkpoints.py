@@ -3,12 +3,17 @@
 A folder counts once its COMPLETE file lists every other file with its size. The marker is written
 last, by rename, after the files are on disk. A folder without it, or that does not match it, is set
 aside as `*.broken` and deleted once the run has a complete checkpoint as new as that.
+
+Regular checkpoints are those that every run saves. One that a run saved only because it was stopped
+is there to go on from: were it averaged, or counted among the last, a run that was stopped would
+end with other weights than one that was not.
 """
 
 import json
 import logging
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from services.contract.errors import CheckpointError
@@ -19,6 +24,9 @@ MARKER = "COMPLETE"
 EVALUATION = "evaluation.json"
 PREFIX = "checkpoint-"
 _BROKEN = ".broken"
+
+IsRegular = Callable[[int], bool]
+"""Tells by its step whether a checkpoint is a regular one."""
 
 
 def step_of(checkpoint: Path) -> int:
@@ -68,16 +76,16 @@ def newest_complete(folder: Path) -> Path | None:
     return complete[-1] if complete else None
 
 
-def keep(folder: Path, n_last: int) -> None:
-    """Delete all checkpoints but the last `n_last` and the one with the lowest dev WER.
+def keep(folder: Path, n_last: int, is_regular: IsRegular) -> None:
+    """Delete all checkpoints but those that `steps_to_keep` names.
 
     What was set aside goes too once it is caught up with: it may be gigabytes, and a full disk is
     what leaves checkpoints half-written.
     """
     complete = complete_checkpoints(folder)
-    kept = {*complete[-n_last:], best(complete)}
+    kept = steps_to_keep([step_of(path) for path in complete], best(complete), n_last, is_regular)
     for checkpoint in complete:
-        if checkpoint not in kept:
+        if step_of(checkpoint) not in kept:
             (checkpoint / MARKER).unlink()
             shutil.rmtree(checkpoint)
     for broken in folder.glob(f"{PREFIX}*{_BROKEN}"):
@@ -85,9 +93,24 @@ def keep(folder: Path, n_last: int) -> None:
             shutil.rmtree(broken)
 
 
-def last(folder: Path, n_last: int) -> list[Path]:
-    """Return the last complete checkpoints, oldest first."""
-    return complete_checkpoints(folder)[-n_last:]
+def steps_to_keep(
+    steps: Sequence[int], best: Path | None, n_last: int, is_regular: IsRegular
+) -> set[int]:
+    """Choose the last `n_last` regular ones, the best, and the newest of any kind.
+
+    Args:
+        steps: of the complete checkpoints, oldest first.
+        best: the one with the lowest dev WER, if any was evaluated.
+    """
+    regular = [step for step in steps if is_regular(step)]
+    rated = [] if best is None else [step_of(best)]
+    return {*regular[-n_last:], *steps[-1:], *rated}
+
+
+def last(folder: Path, n_last: int, is_regular: IsRegular) -> list[Path]:
+    """Return the last regular checkpoints that are complete, oldest first."""
+    complete = complete_checkpoints(folder)
+    return [path for path in complete if is_regular(step_of(path))][-n_last:]
 
 
 def best(checkpoints: list[Path]) -> Path | None:

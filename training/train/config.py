@@ -169,7 +169,8 @@ class TrainConfig(Section):
     dev_clips: int = Field(default=500, ge=1)
     """Clips of the dev split that are decoded at each evaluation, drawn with the seed."""
     average_last: int = Field(default=1, ge=1)
-    """Average the weights of this many last checkpoints, if that is better on dev than the best."""
+    """Average the weights of this many last regular checkpoints, if that is better on dev than the
+    best."""
     remote: str | None = None
     """fsspec URL for copies of the checkpoints; a run on a fresh machine continues from there."""
     word_times: Path | None = None
@@ -180,3 +181,12 @@ class TrainConfig(Section):
     """Processes that make batches ahead, per training process, never more than there are cores; by
     default none beside a CPU, which has enough to do, and 8 beside a GPU."""
     device: Literal["auto", "cpu"] = "auto"
+
+    @property
+    def n_kept(self) -> int:
+        """How many regular checkpoints stay."""
+        return max(self.keep_last, self.average_last)
+
+    def saves_at(self, step: int) -> bool:
+        """Whether a checkpoint of this step is a regular one, not only where a run was stopped."""
+        return step % self.save_every_steps == 0 or step >= self.max_steps

@@ -82,7 +82,8 @@ def choose_weights(
     best = checkpoints.best(checkpoints.complete_checkpoints(folder)) or newest
     result = DevResult.read(best / checkpoints.EVALUATION)
     if config.average_last > 1:
-        averaged = average_weights(checkpoints.last(folder, config.average_last))
+        last = checkpoints.last(folder, config.average_last, config.saves_at)
+        averaged = average_weights(last)
         load_weights(setup.trainee, averaged, folder)
         candidate = saver.measure(result.step)
         if candidate.wer < result.wer:

@@ -30,17 +30,19 @@ class RemoteCheckpoints:
 
     Args:
         url: folder, such as s3://bucket/run or gs://bucket/run; made if missing.
-        n_last: how many copies stay, beside the one with the lowest dev WER.
+        n_last: how many copies of regular checkpoints stay, beside the best and the newest.
+        is_regular: tells which are.
     Raises:
         CheckpointError: the URL cannot be used.
     """
 
-    def __init__(self, url: str, n_last: int) -> None:
+    def __init__(self, url: str, n_last: int, is_regular: checkpoints.IsRegular) -> None:
         try:
             self._filesystem, self._root = fsspec.core.url_to_fs(url.rstrip("/"))
         except (ValueError, ImportError) as error:
             raise CheckpointError(f"train.remote: {url} cannot be used: {error}") from error
         self._n_last = n_last
+        self._is_regular = is_regular
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint-copy")
         self._copying: Future[None] | None = None
 
@@ -129,9 +131,9 @@ class RemoteCheckpoints:
     def _prune(self, folder: Path) -> None:
         """Delete old copies, markers first: a half-deleted copy must not look complete."""
         best = checkpoints.best(checkpoints.complete_checkpoints(folder))
-        kept = {*self._complete()[-self._n_last :]}
-        kept |= set() if best is None else {checkpoints.step_of(best)}
-        for step in self._complete():
+        complete = self._complete()
+        kept = checkpoints.steps_to_keep(complete, best, self._n_last, self._is_regular)
+        for step in complete:
             if step not in kept:
                 self._filesystem.rm_file(f"{self._path(step)}/{checkpoints.MARKER}")
                 self._filesystem.rm(self._path(step), recursive=True)

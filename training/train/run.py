@@ -100,8 +100,9 @@ def _train(
 ) -> bool:
     folder = run_dir / "checkpoints"
     stop = StopCallback(max_time_s)
-    n_last = max(config.keep_last, config.average_last)
-    remote = RemoteCheckpoints(config.remote, n_last) if config.remote else None
+    remote = (
+        RemoteCheckpoints(config.remote, config.n_kept, config.saves_at) if config.remote else None
+    )
     with processes.main_process_first():  # the others find the folder as it is to be
         if remote is not None and is_first_process():
             remote.fetch(folder)

@@ -18,6 +18,10 @@ def make(folder: Path, step: int, wer: float | None = None, *, complete: bool = 
     return checkpoint
 
 
+def every(n_steps: int) -> checkpoints.IsRegular:
+    return lambda step: step % n_steps == 0
+
+
 def test_newest_complete_is_found_by_step_not_by_name(tmp_path: Path) -> None:
     make(tmp_path, 900)
     newest = make(tmp_path, 1000)
@@ -55,8 +59,23 @@ def test_the_same_checkpoint_may_break_twice(tmp_path: Path) -> None:
 def test_keep_leaves_the_last_and_the_best(tmp_path: Path) -> None:
     for step, wer in ((1, 0.5), (2, 0.2), (3, 0.4), (4, 0.3)):
         make(tmp_path, step, wer)
-    checkpoints.keep(tmp_path, 1)
+    checkpoints.keep(tmp_path, 1, every(1))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-2", "checkpoint-4"]
+
+
+def test_checkpoint_of_a_stop_takes_the_place_of_no_regular_one(tmp_path: Path) -> None:
+    for step in (2, 4, 6, 7):
+        make(tmp_path, step)
+    checkpoints.keep(tmp_path, 2, every(2))
+    assert steps(checkpoints.complete_checkpoints(tmp_path)) == [4, 6, 7], "7 is to go on from"
+    assert steps(checkpoints.last(tmp_path, 2, every(2))) == [4, 6]
+    make(tmp_path, 8)
+    checkpoints.keep(tmp_path, 2, every(2))
+    assert steps(checkpoints.complete_checkpoints(tmp_path)) == [6, 8]
+
+
+def steps(found: list[Path]) -> list[int]:
+    return [checkpoints.step_of(path) for path in found]
 
 
 def test_what_was_set_aside_goes_once_the_run_has_caught_up(tmp_path: Path) -> None:
@@ -64,10 +83,10 @@ def test_what_was_set_aside_goes_once_the_run_has_caught_up(tmp_path: Path) -> N
     make(tmp_path, 8, complete=False)
     checkpoints.newest_complete(tmp_path)
     make(tmp_path, 6)
-    checkpoints.keep(tmp_path, 1)
+    checkpoints.keep(tmp_path, 1, every(1))
     assert (tmp_path / "checkpoint-8.broken").is_dir()
     make(tmp_path, 8)
-    checkpoints.keep(tmp_path, 1)
+    checkpoints.keep(tmp_path, 1, every(1))
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-8"]
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ from services.contract.errors import (
 from tests.training.small_corpus import write_corpus
 from training.convert.checkpoint import check_checkpoint
 from training.prepare.shards import PreparedCorpus
-from training.train import checkpoints
+from training.train import checkpoints, finish
+from training.train.averaging import average_weights
 from training.train.config import ModelConfig, TrainConfig
 from training.train.run import train
 
@@ -105,7 +107,8 @@ def test_checkpoint_that_a_stop_left_unevaluated_is_evaluated_on_resume(
     tiny_model: ModelConfig, tiny_run: TrainConfig, corpus: PreparedCorpus, tmp_path: Path
 ) -> None:
     copies = tmp_path / "copies"
-    often = changed(tiny_run, evaluate_every_steps=1, keep_last=9, remote=copies.as_uri())
+    steps = {"save_every_steps": 1, "evaluate_every_steps": 1}
+    often = changed(tiny_run, **steps, keep_last=9, remote=copies.as_uri())
     first = "checkpoint-1"
     assert not train(tiny_model, often, corpus, tmp_path / "run", seed=1, max_time_s=0.0)
     assert checkpoints.word_error_rate(tmp_path / "run" / "checkpoints" / first) is None
@@ -220,6 +223,31 @@ def test_average_of_the_last_checkpoints_is_tried(
     assert train(tiny_model, averaged, corpus, run_dir, seed=1)
     assert len(checkpoints.complete_checkpoints(run_dir / "checkpoints")) == 2
     assert len(checkpoints.complete_checkpoints(copies)) == 2
+
+
+@pytest.mark.slow
+def test_run_that_was_stopped_averages_the_checkpoints_of_one_that_was_not(
+    tiny_model: ModelConfig,
+    tiny_run: TrainConfig,
+    corpus: PreparedCorpus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    averaged: list[list[str]] = []
+
+    def noting(paths: Sequence[Path]) -> dict[str, torch.Tensor]:
+        averaged.append([path.name for path in paths])
+        return average_weights(paths)
+
+    monkeypatch.setattr(finish, "average_weights", noting)
+    config = changed(tiny_run, evaluate_every_steps=1, average_last=3)
+    assert train(tiny_model, config, corpus, tmp_path / "whole", seed=1)
+    assert not train(tiny_model, config, corpus, tmp_path / "stopped", seed=1, max_time_s=0.0)
+    assert train(tiny_model, config, corpus, tmp_path / "stopped", seed=1)
+    assert averaged == 2 * [["checkpoint-4", "checkpoint-8"]]
+    lines = (tmp_path / "stopped" / "log.jsonl").read_text().splitlines()
+    rated = [line["step"] for line in map(json.loads, lines) if "dev_wer" in line]
+    assert rated == [4, 8], "another one could be the best"
 
 
 @pytest.mark.slow
