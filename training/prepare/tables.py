@@ -17,7 +17,8 @@ from training.prepare.manifest_file import split_name
 from training.prepare.rows import AUDIO_SUFFIXES, Drop, Row, bad, clip_id
 
 TABLE_SUFFIXES = frozenset({".parquet", ".arrow"})
-_TEXT_COLUMNS = ("text", "sentence", "transcription", "transcript", "raw_transcription")
+# The first one there is taken. FLEURS has two: `transcription` is lower case without punctuation.
+_TEXT_COLUMNS = ("text", "sentence", "raw_transcription", "transcription", "transcript")
 _SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id")
 _OPTIONAL = ("up_votes", "down_votes", "sentence_domain")
 _BATCH_ROWS = 64

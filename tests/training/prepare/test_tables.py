@@ -106,6 +106,14 @@ def test_table_may_name_files_and_have_odd_votes(tmp_path: Path) -> None:
     assert bad == {"a.parquet:1": "up_votes and down_votes must be whole numbers"}
 
 
+def test_text_is_read_as_people_write_it_where_a_table_has_both(tmp_path: Path) -> None:
+    """As FLEURS: a model that learns the other column writes neither capitals nor commas."""
+    texts = {"transcription": ["hej på dig"], "raw_transcription": ["Hej på dig!"]}
+    write_table(pyarrow.table({"audio": ["a.wav"], **texts}), tmp_path / "a.parquet")
+    (row,) = rows_of(tmp_path / "a.parquet", tmp_path)
+    assert row.text == "Hej på dig!"
+
+
 def test_table_rows_without_audio_or_text_are_named(tmp_path: Path) -> None:
     kind = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
     audio = pyarrow.array([None, {"bytes": b"x", "path": "a.mp3"}], kind)
