@@ -59,7 +59,8 @@ class SplitConfig(_Section):
     """Splits for sources that come without; released splits stay as they are."""
 
     by: Literal["speaker", "sentence"] = "speaker"
-    """What never crosses a split border; sentence where a source names no speakers."""
+    """What never crosses a border between splits that are drawn; sentence where a source names no
+    speakers."""
     dev_share: float = Field(default=0.05, ge=0, lt=0.5)
     test_share: float = Field(default=0.05, ge=0, lt=0.5)
     extra: bool = True

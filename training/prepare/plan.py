@@ -55,6 +55,7 @@ def make_plan(config: PrepareConfig, source: Source, pool: Workers, report: Repo
     report.notes += source.notes
     report.note_odd_texts(chosen)
     report.note_shared_sentences(chosen)
+    report.note_shared_speakers(chosen)
     shards = list(_shards(chosen, config.clips_per_shard))
     return Plan(shards, _sha256(config, source.name, chosen))
 

@@ -61,6 +61,17 @@ class Report:
                 "word error rate may flatter; prepare.splits.by=sentence draws splits without that"
             )
 
+    def note_shared_speakers(self, rows: Iterable[Row]) -> None:
+        """Say how many clips of train are of speakers in dev or test, as marks can have it."""
+        rows = list(rows)
+        heard = {row.speaker for row in rows if row.split in EVALUATION_SPLITS} - {""}
+        train = [row.speaker for row in rows if row.split == "train"]
+        if n_shared := sum(speaker in heard for speaker in train):
+            self.notes.append(
+                f"{n_shared} of {len(train)} clips of train are of speakers in dev or test, whose "
+                "word error rate may flatter: people who are new to the model are harder"
+            )
+
     def note_odd_texts(self, rows: Iterable[Row]) -> None:
         """Say how many texts are not as people write: the model learns to write as they are."""
         rows = list(rows)

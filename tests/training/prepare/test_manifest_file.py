@@ -149,6 +149,20 @@ def test_split_whose_only_clip_cannot_be_read_is_told(
     assert note.startswith("no clip is left of the 1 drawn or marked for dev: mend or remove")
 
 
+def test_speakers_of_a_marked_test_set_are_told_when_they_are_drawn_for_training(
+    spoken: tuple[Spoken, ...], tmp_path: Path
+) -> None:
+    lines = []
+    for clip, split in zip(spoken[:6], ["test", "test", "", "", "", ""], strict=True):
+        line = {"audio": str(clip.path), "text": clip.text, "speaker": "anna", "split": split}
+        lines.append(json.dumps(line))
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    config = PrepareConfig(source=tmp_path / "a.jsonl", workers=1)
+    n_train = prepare(config, str(tmp_path / "out")).splits["train"].n_clips
+    *_, note = json.loads((tmp_path / "out" / "report.json").read_text())["notes"]
+    assert note.startswith(f"{n_train} of {n_train} clips of train are of speakers in dev or test")
+
+
 def test_quote_that_never_closes_does_not_swallow_rows(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text('audio\ttext\na.wav\t"Öppet\nb.wav\tNästa\n')
     assert [row.text for row in rows_of(tmp_path / "a.tsv", tmp_path)] == ['"Öppet', "Nästa"]

@@ -4,8 +4,15 @@ from training.prepare.report import Report
 from training.prepare.rows import Row
 
 
-def row(split: str, text: str) -> Row:
-    return Row(id=f"{split}-{text}", audio="a.mp3", text=text, where="list.csv:2", split=split)
+def row(split: str, text: str, speaker: str = "") -> Row:
+    return Row(
+        id=f"{split}-{text}",
+        audio="a.mp3",
+        text=text,
+        where="list.csv:2",
+        speaker=speaker,
+        split=split,
+    )
 
 
 def test_sentences_that_training_shares_with_test_are_told() -> None:
@@ -17,6 +24,18 @@ def test_sentences_that_training_shares_with_test_are_told() -> None:
     report.note_shared_sentences([*rows, row("train", "EN KATT"), row("train", "en hund!")])
     [note] = report.notes
     assert note.startswith("2 of 3 clips of train say a sentence of dev or test")
+
+
+def test_speakers_that_training_shares_with_test_are_told() -> None:
+    report = Report(max_bad_share=0)
+    apart = [row("test", "En.", "anna"), row("dev", "Två.", "bo"), row("train", "Tre.", "cia")]
+    unknown = [row("test", "Fyra."), row("train", "Fem.")]
+    report.note_shared_speakers([*apart, *unknown, row("extra", "Sex.", "anna")])
+    assert report.notes == []
+    shared = [row("train", "Sju.", "anna"), row("train", "Åtta.", "bo")]
+    report.note_shared_speakers([*apart, *unknown, *shared])
+    [note] = report.notes
+    assert note.startswith("2 of 4 clips of train are of speakers in dev or test")
 
 
 def test_texts_that_nobody_would_want_to_read_are_told() -> None:
