@@ -20,7 +20,7 @@ _BODY = """
 {results}
 
 Raw rates count case and punctuation; normalised rates ({normalisation}) count words only. Both are
-over the whole test set, decoded through CTranslate2 with {quantization} weights. A result belongs
+over {extent}, decoded through CTranslate2 with {quantization} weights. A result belongs
 to the test set with the given SHA-256 and to no other.
 
 ## Use
@@ -66,6 +66,7 @@ def model_card(
         repo_id=config.repo_id,
         description=_description(manifest),
         results=_results(manifest),
+        extent=_extent(manifest, report),
         normalisation=report.normalisation if report else "see the manifest's training code",
         quantization=manifest.quantization,
         language=(*manifest.languages, "sv")[0],
@@ -149,6 +150,16 @@ def _results(manifest: BundleManifest) -> str:
             f"| `{e.test_set_sha256[:12]}` |"
         )
     return "\n".join(lines)
+
+
+def _extent(manifest: BundleManifest, report: EvaluationReport | None) -> str:
+    """Say which clips were decoded; without a report only their number is known."""
+    if report is None:
+        return "the clips that the table counts"
+    limit = report.config.max_clips
+    if limit is None or all(e.n_clips < limit for e in manifest.evaluations):
+        return "the whole test set"
+    return f"at most {limit} clips drawn from each test set"
 
 
 def _training(manifest: BundleManifest) -> str:

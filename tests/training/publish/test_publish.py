@@ -82,6 +82,25 @@ def test_card_has_raw_and_normalised_results_that_the_hub_can_parse(staged: Path
     assert (staged / "evaluation" / "report.json").is_file()
 
 
+@pytest.mark.parametrize(
+    ("max_clips", "told"),
+    [
+        (None, "Both are\nover the whole test set, decoded"),
+        (100, "Both are\nover the whole test set, decoded"),
+        (2, "Both are\nover at most 2 clips drawn from each test set, decoded"),
+    ],
+)
+def test_card_says_when_only_a_part_of_the_test_set_was_decoded(
+    trained: tuple[Path, Path, EvaluationReport], tmp_path: Path, max_clips: int | None, told: str
+) -> None:
+    """The report counts two clips: with a limit of two they are a part, for all it says."""
+    checkpoint, bundle_dir, report = trained
+    limited = report.config.model_copy(update={"max_clips": max_clips})
+    report = report.model_copy(update={"config": limited})
+    publish(DRY, bundle_dir, checkpoint, report, tmp_path / "stage")
+    assert told in (tmp_path / "stage" / "README.md").read_text()
+
+
 def test_paths_of_this_machine_are_not_published(
     trained: tuple[Path, Path, EvaluationReport], tmp_path: Path
 ) -> None:
