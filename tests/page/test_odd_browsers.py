@@ -282,6 +282,7 @@ def test_the_screen_stays_awake_for_a_recording_also_after_the_page_was_hidden(
     assert page.evaluate(held) == 0
     page.evaluate("turn(false)")
     page.wait_for_function(f"() => ({held})() === 1")
+    page.on("dialog", lambda dialog: dialog.accept())
     page.click("#record-drop")
     page.wait_for_function(f"() => ({held})() === 0")
     page.evaluate("turn(true); turn(false)")

@@ -53,6 +53,7 @@ def test_the_level_meter_moves_and_a_recording_can_be_discarded(page: Page) -> N
     drawn = """() => { const c = document.getElementById("level");
         return c.getContext("2d").getImageData(0, 0, c.width, c.height).data.some((x) => x > 0) }"""
     page.wait_for_function(drawn)
+    page.on("dialog", lambda dialog: dialog.accept())
     page.click("#record-drop")
     expect(page.locator("#record")).to_be_focused()
     expect(page.locator("#no-jobs")).to_be_visible()

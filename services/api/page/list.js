@@ -3,6 +3,7 @@
 import { saveFile } from "./export.js";
 import { clock, hasEnded, jobState, uploadState } from "./format.js";
 import { jobs } from "./jobs.js";
+import { isKept } from "./keep.js";
 import { cancelUpload, removeUpload, sendAgain } from "./upload.js";
 
 const list = document.getElementById("jobs");
@@ -104,10 +105,13 @@ function showActions(item, { id, name, upload }, select) {
   if (!upload.error) added.append(action("Cancel", () => cancelUpload(id)));
   else {
     if (!upload.isHopeless) added.append(action("Send again", () => select(sendAgain(id))));
-    added.append(action("Save", () => saveFile(upload.file, name)), action("Remove", () => removeUpload(id)));
+    added.append(action("Save", () => saveFile(upload.file, name)), action("Remove", () => isUnwanted(upload, name) && removeUpload(id)));
   }
   item.append(added);
 }
+
+const isUnwanted = ({ file }, name) =>
+  !isKept(file) || confirm(`Remove "${name}"? It was recorded here and is on no server.`);
 
 function action(label, run) {
   const button = document.createElement("button");

@@ -8,6 +8,8 @@ import { announce } from "./say.js";
 /** The recording comes in pieces of this length, so that a crash loses no more. */
 const TIMESLICE_MS = 250;
 const QUIET_S = 3;
+/** What is shorter is said again as fast as a question is answered. */
+const NO_LOSS_S = 5;
 // Firefox records ogg and webm, but cannot seek in its own webm; Chrome records webm, Safari mp4.
 const KINDS = [["audio/ogg;codecs=opus", "ogg"], ["audio/webm;codecs=opus", "webm"], ["audio/mp4", "m4a"]];
 
@@ -37,6 +39,7 @@ export function listen(send) {
     if (file) send(file);
   });
   $("record-drop").addEventListener("click", async () => {
+    if (!isUnwanted()) return;
     const file = await finish();
     if (file) keep.forget(file);
   });
@@ -111,6 +114,12 @@ async function finish() {
   const file = new File(pieces, name, { type: recorder.mimeType });
   safe.end(file);
   return file;
+}
+
+/** What was said exists nowhere else, and on a phone the button is beside the one that sends it. */
+function isUnwanted() {
+  const seconds = session ? (Date.now() - session.startedAt) / 1000 : 0;
+  return seconds < NO_LOSS_S || confirm(`Discard this recording of ${clock(seconds)}?`);
 }
 
 function release(stream) {

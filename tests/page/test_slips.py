@@ -1,0 +1,47 @@
+"""A hand that slips on the page: one tap, click or paste too many costs nothing."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.page.conftest import record
+
+pytestmark = pytest.mark.browser
+
+
+def refuse(page: Page) -> list[str]:
+    """Answer no to whatever is asked from now on; returns the questions."""
+    questions: list[str] = []
+    page.on("dialog", lambda dialog: (questions.append(dialog.message), dialog.dismiss()))
+    return questions
+
+
+def test_a_recording_is_not_discarded_without_a_question(page: Page) -> None:
+    questions = refuse(page)
+    record(page, 5)
+    page.click("#record-drop")
+    expect(page.locator("#recording")).to_be_visible()
+    assert re.fullmatch(r"Discard this recording of 0:\d\d\?", "".join(questions))
+    # It goes on, and can still be sent.
+    page.click("#record-stop")
+    expect(page.locator("#viewer-title")).to_contain_text("Recording")
+
+
+def test_a_recording_is_discarded_when_that_is_meant(page: Page) -> None:
+    page.on("dialog", lambda dialog: dialog.accept())
+    record(page, 5)
+    page.click("#record-drop")
+    expect(page.locator("#record")).to_be_focused()
+    expect(page.locator("#no-jobs")).to_be_visible()
+
+
+def test_a_recording_that_could_not_be_sent_is_not_removed_without_a_question(page: Page) -> None:
+    questions = refuse(page)
+    page.route("**/v1/jobs", lambda route: route.abort())
+    record(page, 1)
+    page.click("#record-stop")
+    expect(page.locator(".about.bad")).to_be_visible()
+    page.click("text=Remove")
+    expect(page.locator(".job")).to_have_count(1)
+    assert "recorded here" in "".join(questions)
