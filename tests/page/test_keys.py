@@ -15,15 +15,17 @@ from tests.tiny_model import SENTENCE
 
 pytestmark = pytest.mark.browser
 KEY, ENTRY = make_key("tester")
+OTHER_KEY, OTHER_ENTRY = make_key("colleague")
 
 
 @pytest.fixture(scope="module")
 def locked_stack(
     tmp_path_factory: pytest.TempPathFactory, tiny_bundle_dir: Path
 ) -> Iterator[RunningStack]:
-    """A stack on all addresses that wants KEY."""
+    """A stack on all addresses that wants KEY, or OTHER_KEY."""
     folder = tmp_path_factory.mktemp("locked")
-    running = RunningStack(folder, tiny_bundle_dir, "--host", "0.0.0.0", STT_API_KEYS=ENTRY)
+    keys = f"{ENTRY},{OTHER_ENTRY}"
+    running = RunningStack(folder, tiny_bundle_dir, "--host", "0.0.0.0", STT_API_KEYS=keys)
     try:
         running.wait_ready()
         yield running
@@ -56,6 +58,25 @@ def test_a_key_is_asked_for_once_and_kept_for_the_tab(
     expect(page.locator("#key-dialog")).not_to_be_visible()
     # Another tab does not know the key.
     expect(visitor.open(locked_stack.url).locator("#key-dialog")).to_be_visible()
+
+
+def test_two_who_share_a_browser_keep_each_their_own_list(
+    visitor: Visitor, locked_stack: RunningStack, speech: Callable[..., Path]
+) -> None:
+    """What one key may not see is hidden from it, and stays in the list of the other."""
+    pages = []
+    for key, word in ((KEY, "ett"), (OTHER_KEY, "två")):
+        page = visitor.open(locked_stack.url)
+        page.fill("#key", key)
+        page.keyboard.press("Enter")
+        page.set_input_files("#files", str(speech(word)))
+        expect(page.locator("#segments")).to_contain_text(SENTENCE)
+        pages.append((page, page.locator(".job .name").inner_text()))
+    for _ in range(2):
+        for page, name in pages:
+            page.reload()
+            expect(page.locator("#segments")).to_contain_text(SENTENCE)
+            expect(page.locator(".job .name")).to_have_text([name])
 
 
 def test_on_a_phone_brand_model_and_key_share_one_line(

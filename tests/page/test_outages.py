@@ -78,6 +78,22 @@ def test_a_transcript_that_cannot_be_fetched_comes_when_the_service_is_back(page
     expect(page.locator("#copy")).to_be_enabled()
 
 
+def test_a_proxy_that_does_not_find_the_service_costs_no_history(page: Page) -> None:
+    """As while the service is made anew behind it: its 404 says nothing about a job."""
+    try_sample(page)
+    lost = {"status": 404, "content_type": "text/html", "body": "<h1>404 page not found</h1>"}
+    page.route("**/v1/**", lambda route: route.fulfill(**lost))
+    page.reload()
+    expect(page.locator("#trouble")).to_contain_text("status 404")
+    page.unroute("**/v1/**")
+    page.route("**/v1/jobs/*", lambda route: route.fulfill(**lost))
+    with page.expect_response("**/v1/jobs/*"):
+        pass
+    page.unroute("**/v1/jobs/*")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
 def test_what_breaks_off_once_is_asked_for_again(page: Page) -> None:
     for path in ("**/sample.mp3", "**/events", "**/transcript?*"):
         page.route(path, lambda route: route.abort(), times=1)

@@ -15,7 +15,7 @@ export class ApiError extends Error {
   /** Whether the same request may succeed a little later. */
   get isPassing() {
     // 507: a full disk stays full.
-    return this.status === 0 || this.status === 429 || (this.status >= 502 && this.status !== 507);
+    return this.status === 0 || this.status === 429 || this.code === "no_route" || (this.status >= 502 && this.status !== 507);
   }
 }
 
@@ -137,6 +137,8 @@ function toError(status, text, retryAfterS) {
   } catch {
     // A proxy's own answer, in HTML.
     if (status === 413) return new ApiError(status, "upload_too_large", TOO_LARGE);
-    return new ApiError(status, "unknown", `The service answered with status ${status}. Try again in a moment.`);
+    // While the service is made anew a proxy may know of none. The service's own 404 is empty only for a HEAD.
+    const code = status === 404 && text ? "no_route" : "unknown";
+    return new ApiError(status, code, `The service answered with status ${status}. Try again in a moment.`);
   }
 }

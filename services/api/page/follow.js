@@ -1,9 +1,9 @@
 /** Keeps records up to date: the one that is looked at by events, all others by asking now and then. */
 
-import { ApiError, events, getJson, jobPath } from "./api.js";
+import { events, getJson, jobPath } from "./api.js";
 import { hasEnded, jobState } from "./format.js";
 import { jobs, onChangeElsewhere, rememberedIds } from "./jobs.js";
-import { isKeyPutOff } from "./key.js";
+import { currentKey, isKeyPutOff } from "./key.js";
 import { announce, showTrouble } from "./say.js";
 
 const POLL_MS = 2000;
@@ -40,7 +40,7 @@ async function keepFollowing(id, signal) {
       setTimeout(() => signal.aborted || keepFollowing(id, signal), POLL_MS);
     } else {
       watched = null;
-      if (error.code === "job_not_found") jobs.remove(id);
+      if (error.code === "job_not_found") noteMissing(id);
       else showTrouble(error.message);
     }
   }
@@ -103,7 +103,7 @@ export function accept(job) {
   if (before && !hasEnded(before) && hasEnded(job)) announce(`${jobs.get(job.id).name}: ${jobState(job)}`);
 }
 
-/** Fetch the jobs of earlier visits; forget those that the service no longer has. */
+/** Fetch the jobs of earlier visits; leave out those that the service does not have. */
 export async function recall(ids = rememberedIds()) {
   const found = await inBatches(ids, fetchJob);
   for (const job of found) if (job) jobs.setJob(job);
@@ -141,10 +141,16 @@ async function fetchJob(id) {
   try {
     return await getJson(jobPath(id));
   } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== 404) throw error;
-    jobs.remove(id);
+    if (error.code !== "job_not_found") throw error;
+    noteMissing(id);
     return null;
   }
+}
+
+/** With keys it may be there for another one that is used in this browser: only without is it gone for ever. */
+function noteMissing(id) {
+  if (currentKey()) jobs.hide(id);
+  else jobs.remove(id);
 }
 
 async function inBatches(ids, fetchOne) {

@@ -94,8 +94,13 @@ class Jobs extends EventTarget {
   }
 
   remove(id) {
-    this.#records.delete(id);
     remember(rememberedIds().filter((known) => known !== id));
+    this.hide(id);
+  }
+
+  /** Take a record off this page; the browser still knows its id. */
+  hide(id) {
+    this.#records.delete(id);
     this.dispatchEvent(new CustomEvent("remove", { detail: { id } }));
   }
 
