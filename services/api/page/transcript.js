@@ -42,7 +42,8 @@ function look({ start, end, text, words }) {
 export function onSeek(seek) {
   list.addEventListener("click", (event) => {
     const target = event.target.closest("[data-start]");
-    if (target && !String(getSelection())) seek(Number(target.dataset.start));
+    // Whoever selects words ends with a click on one.
+    if (target && (target.matches("button") || !String(getSelection()))) seek(Number(target.dataset.start));
   });
 }
 

@@ -1,0 +1,35 @@
+"""Reading along: what is spoken and what is asked for are in view, and nothing else moves."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.tiny_model import SENTENCE
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def transcript(page: Page) -> Page:
+    """The page with the finished transcript of the sample."""
+    page.click("#sample")
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    page.wait_for_selector("#copy:enabled")
+    return page
+
+
+@pytest.mark.parametrize("press", ["click", "Enter"])
+def test_a_time_is_played_from_also_while_words_are_selected(transcript: Page, press: str) -> None:
+    transcript.evaluate("getSelection().selectAllChildren(document.querySelector('.segment p'))")
+    time = transcript.locator(".segment .at").first
+    if press == "click":
+        time.click()
+    else:
+        time.press(press)
+    expect(transcript.locator("#play")).to_have_attribute("aria-label", "Pause")
+
+
+def test_words_can_be_selected_without_being_played(transcript: Page) -> None:
+    """The click that ends the selection is not one on a word."""
+    transcript.evaluate("getSelection().selectAllChildren(document.querySelector('.segment p'))")
+    transcript.locator(".word").first.dispatch_event("click")
+    expect(transcript.locator("#play")).to_have_attribute("aria-label", "Play")
