@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from services.client.client import Client
 from services.client.key_command import make_key
@@ -104,6 +104,33 @@ def test_without_a_key_the_page_says_so_and_asks_again(
     page.click("text=Use this key")
     expect(page.locator("#model")).to_have_text("tiny@1")
     expect(page.locator("#trouble")).not_to_be_visible()
+
+
+def test_the_language_that_was_chosen_stays_when_another_key_is_given(
+    visitor: Visitor, locked_stack: RunningStack
+) -> None:
+    page = visitor.open(locked_stack.url)
+    page.route("**/v1/models", know_two_languages)
+    page.fill("#key", KEY)
+    page.keyboard.press("Enter")
+    page.click(".options summary")
+    page.select_option("#language", "sv")
+    # It is back when the languages are offered anew.
+    page.evaluate("document.querySelector('#language option').remove()")
+    page.click("#key-button")
+    page.fill("#key", OTHER_KEY)
+    page.keyboard.press("Enter")
+    expect(page.locator("#language option")).to_have_text(["Detect", "Danish", "Swedish"])
+    expect(page.locator("#language")).to_have_value("sv")
+
+
+def know_two_languages(route: Route) -> None:
+    """Answer as the service does, for a model that knows more than one language."""
+    answer = route.fetch()
+    models = answer.json()
+    if answer.ok:
+        models["data"][0]["languages"] = ["da", "sv"]
+    route.fulfill(response=answer, json=models)
 
 
 def test_a_key_that_is_given_for_an_upload_starts_the_page_too(

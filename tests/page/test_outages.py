@@ -94,6 +94,27 @@ def test_a_proxy_that_does_not_find_the_service_costs_no_history(page: Page) -> 
     expect(page.locator("#trouble")).to_be_hidden()
 
 
+def test_the_recording_in_the_address_is_shown_while_others_are_fetched(
+    page: Page, stack: RunningStack
+) -> None:
+    try_sample(page)
+    page.click("#retry")
+    expect(page.locator(".job")).to_have_count(2)
+    page.wait_for_selector("#copy:enabled")
+    newest, oldest = page.locator(".job").evaluate_all("(items) => items.map((i) => i.dataset.id)")
+    held: list[Route] = []
+    page.route(f"**/v1/jobs/{newest}", lambda route: held.append(route))
+    page.goto(f"{stack.url}#job/{oldest}")
+    page.reload()
+    expect(page.locator("#segments")).to_contain_text(SENTENCE)
+    expect(page.locator(".job")).to_have_count(1)
+    held.pop().continue_()
+    expect(page.locator(".job")).to_have_count(2)
+    expect(page.locator(".job >> nth=1").locator("> button")).to_have_attribute(
+        "aria-current", "true"
+    )
+
+
 def test_what_breaks_off_once_is_asked_for_again(page: Page) -> None:
     for path in ("**/sample.mp3", "**/events", "**/transcript?*"):
         page.route(path, lambda route: route.abort(), times=1)

@@ -2,7 +2,7 @@
 
 import { events, getJson, jobPath } from "./api.js";
 import { hasEnded, jobState } from "./format.js";
-import { jobs, onChangeElsewhere, rememberedIds } from "./jobs.js";
+import { jobs, onChangeElsewhere } from "./jobs.js";
 import { currentKey, isKeyPutOff } from "./key.js";
 import { announce, showTrouble } from "./say.js";
 
@@ -103,11 +103,11 @@ export function accept(job) {
   if (before && !hasEnded(before) && hasEnded(job)) announce(`${jobs.get(job.id).name}: ${jobState(job)}`);
 }
 
-/** Fetch the jobs of earlier visits; leave out those that the service does not have. */
-export async function recall(ids = rememberedIds()) {
-  const found = await inBatches(ids, fetchJob);
-  for (const job of found) if (job) jobs.setJob(job);
-}
+/** Fetch jobs of earlier visits, and list each when it comes; leave out those that the service does not have. */
+export const recall = (ids) => inBatches(ids, async (id) => {
+  const job = await fetchJob(id);
+  if (job) jobs.setJob(job);
+});
 
 // Another tab has made or deleted jobs; what cannot be fetched now is put right by a reload.
 onChangeElsewhere((ids) => {

@@ -2,7 +2,7 @@
 
 import { call, getJson } from "./api.js";
 import { poll, recall, unwatch, watch } from "./follow.js";
-import { jobs } from "./jobs.js";
+import { jobs, rememberedIds } from "./jobs.js";
 import { forgetKey } from "./key.js";
 import { render } from "./list.js";
 import { offer } from "./options.js";
@@ -89,16 +89,25 @@ async function start() {
   isStopped = false;
   try {
     await showModel();
-    await recall();
+    await recallAll();
     showTrouble(null);
   } catch (error) {
     showTrouble(error.message);
     isStopped = !error.isPassing;
     if (!isStopped) setTimeout(start, 3000);
-    return;
   }
-  const [, wanted] = location.hash.match(/^#job\/(.+)$/) ?? [];
-  if (wanted && jobs.get(wanted)) select(wanted);
+}
+
+const idInAddress = () => location.hash.match(/^#job\/(.+)$/)?.[1];
+
+/** The recording that the address names comes before all others, and those from the newest on. */
+async function recallAll() {
+  const wanted = idInAddress();
+  const ids = rememberedIds().reverse();
+  await recall(ids.filter((id) => id === wanted));
+  // Unless something else was chosen meanwhile.
+  if (jobs.get(wanted) && wanted === idInAddress()) select(wanted);
+  await recall(ids.filter((id) => id !== wanted));
 }
 
 uploads.listen(select);

@@ -12,13 +12,15 @@ const WHISPER_LANGUAGES = (
 const form = document.getElementById("options");
 const language = document.getElementById("language");
 
-/** Offer the languages and tasks of the model. */
+/** Offer the languages and tasks of the model; what was chosen before stays so if there still is such a choice. */
 export function offer(model) {
   const codes = model.languages?.length ? model.languages : WHISPER_LANGUAGES;
   const choices = codes.map((code) => new Option(languageName(code), code));
   choices.sort((a, b) => a.text.localeCompare(b.text));
   if (codes.length > 1) choices.unshift(new Option("Detect", ""));
+  const chosen = language.value;
   language.replaceChildren(...choices);
+  if (codes.includes(chosen)) language.value = chosen;
   const canTranslate = model.tasks?.includes("translate") ?? true;
   for (const part of [form.elements.task, document.getElementById("task-label")]) part.hidden = !canTranslate;
 }
