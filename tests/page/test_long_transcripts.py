@@ -65,3 +65,12 @@ def test_what_is_spoken_far_away_is_brought_into_view(long_page: Page, width: in
     for part in (0.5, 0.98, 0.1, 0.101):
         long_page.evaluate(GO_TO, 4.0 * N_SEGMENTS * part)
         long_page.wait_for_function(IS_SEEN)
+
+
+def test_on_a_phone_a_recording_that_is_chosen_is_shown_from_its_beginning(long_page: Page) -> None:
+    long_page.set_viewport_size({"width": 390, "height": 844})
+    long_page.click("#retry")
+    expect(long_page.locator(".job")).to_have_count(2)
+    expect(long_page.locator(".segment")).to_have_count(N_SEGMENTS)
+    long_page.click(".job >> nth=1")
+    expect(long_page.locator("#viewer-title")).to_be_in_viewport()

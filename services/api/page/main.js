@@ -25,11 +25,15 @@ function select(id, { byHand = false } = {}) {
   if (record?.job) watch(id);
   else unwatch();
   refresh();
-  // On a phone the transcript is above the list that was touched.
-  if (byHand) {
-    $("transcript").focus({ preventScroll: true });
-    $("transcript").scrollIntoView({ block: "nearest" });
-  }
+  if (byHand) goToTranscript();
+}
+
+/** On a phone it is above the list that was touched, and may be longer than the window. */
+function goToTranscript() {
+  const panel = $("transcript");
+  panel.focus({ preventScroll: true });
+  const { top } = panel.getBoundingClientRect();
+  if (top < 0 || top >= innerHeight) panel.scrollIntoView({ block: "start" });
 }
 
 function refresh() {
