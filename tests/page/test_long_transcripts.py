@@ -67,6 +67,27 @@ def test_what_is_spoken_far_away_is_brought_into_view(long_page: Page, width: in
         long_page.wait_for_function(IS_SEEN)
 
 
+def test_the_page_goes_along_with_the_sound_until_the_reader_leaves_it(long_page: Page) -> None:
+    long_page.emulate_media(reduced_motion="reduce")
+    seconds = 4.0 * N_SEGMENTS / 2
+    long_page.evaluate(GO_TO, seconds)
+    long_page.wait_for_function(IS_SEEN)
+    # Not far enough to lose sight of it.
+    long_page.mouse.move(900, 400)
+    long_page.mouse.wheel(0, 60)
+    long_page.evaluate(GO_TO, seconds + 4)
+    long_page.wait_for_function(IS_SEEN)
+    long_page.mouse.wheel(0, -20_000)
+    long_page.wait_for_function(f"() => !({IS_SEEN})()")
+    for i in (2, 3):
+        long_page.evaluate(GO_TO, seconds + 4 * i)
+        assert not long_page.evaluate(IS_SEEN)
+    # As it is after a press on "Play".
+    long_page.evaluate("audio.dispatchEvent(new Event('play'))")
+    long_page.evaluate(GO_TO, seconds + 4 * 4)
+    long_page.wait_for_function(IS_SEEN)
+
+
 def test_on_a_phone_a_recording_that_is_chosen_is_shown_from_its_beginning(long_page: Page) -> None:
     long_page.set_viewport_size({"width": 390, "height": 844})
     long_page.click("#retry")

@@ -4,7 +4,7 @@ import { call, jobPath } from "./api.js";
 import { clock } from "./format.js";
 import { currentKey } from "./key.js";
 import { showTrouble } from "./say.js";
-import { highlight } from "./transcript.js";
+import { follow, highlight } from "./transcript.js";
 
 const $ = (id) => document.getElementById(id);
 const [audio, seek, play] = [$("audio"), $("seek"), $("play")];
@@ -66,8 +66,13 @@ async function takeAway() {
 /** Go to a moment and play on from there. */
 export function playFrom(seconds) {
   if ($("player").hidden) return;
-  audio.currentTime = seconds;
+  goTo(seconds);
   audio.play();
+}
+
+function goTo(seconds) {
+  follow();
+  audio.currentTime = seconds;
 }
 
 function unload() {
@@ -118,8 +123,9 @@ function run() {
 }
 
 play.addEventListener("click", () => (audio.paused ? audio.play() : audio.pause()));
-seek.addEventListener("input", () => { audio.currentTime = Number(seek.value); });
+seek.addEventListener("input", () => goTo(Number(seek.value)));
 $("speed").addEventListener("change", () => { audio.playbackRate = Number($("speed").value); });
+audio.addEventListener("play", follow);
 for (const event of ["play", "pause", "ended"]) audio.addEventListener(event, showState);
 for (const event of ["timeupdate", "seeked"]) audio.addEventListener(event, showTime);
 audio.addEventListener("error", takeAway);

@@ -12,6 +12,14 @@ const isCalm = matchMedia("(prefers-reduced-motion: reduce)");
 let marks = [];
 let drawn = [];
 let spoken = [];
+/** The segment that was brought into view last, or would have been; null after a jump. */
+let followed = null;
+/** Whether the reader may have scrolled since. */
+let isTouched = false;
+
+for (const event of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+  addEventListener(event, () => { isTouched = true; }, { passive: true });
+}
 
 /** Draw the segments; only what is new, if the old ones still look the same: what is selected stays so. */
 export function draw(segments, { isLive }) {
@@ -27,7 +35,7 @@ export function draw(segments, { isLive }) {
 
 export function clear() {
   list.replaceChildren();
-  [marks, drawn, spoken] = [[], [], []];
+  [marks, drawn, spoken, followed] = [[], [], [], null];
 }
 
 const isSame = (old, segment) => old === segment || look(old) === look(segment);
@@ -50,11 +58,30 @@ export function onSeek(seek) {
 /** Mark what is spoken at a time; null marks nothing. */
 export function highlight(seconds) {
   const now = seconds === null ? [] : at(seconds);
-  if (now.length === spoken.length && now.every((element, i) => element === spoken[i])) return;
+  if (now.length !== spoken.length || now.some((element, i) => element !== spoken[i])) mark(now);
+  if (now[0] && now[0] !== followed) keepUp(now[0]);
+}
+
+function mark(now) {
   for (const element of spoken) element.classList.remove("spoken");
   for (const element of now) element.classList.add("spoken");
-  if (now[0] && now[0] !== spoken[0]) bring(now[0]);
   spoken = now;
+}
+
+/** From now on the page goes along with the sound again, wherever the reader is. */
+export function follow() {
+  [followed, isTouched] = [null, false];
+}
+
+/** Whoever reads elsewhere is left there. */
+function keepUp(element) {
+  if (!followed || !isTouched || isSeen(followed)) bring(element);
+  followed = element;
+}
+
+function isSeen(element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
 }
 
 /** Into view. Its surroundings are laid out before: what grew above it afterwards would move it away again. */
