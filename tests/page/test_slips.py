@@ -9,6 +9,21 @@ from tests.page.conftest import record
 
 pytestmark = pytest.mark.browser
 
+#: As Excel and Word do it: what is copied is there as text, as HTML and as a picture.
+PASTE_CELLS = """(target) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData("text/plain", "Sundsvall");
+    clipboardData.setData("text/html", "<td>Sundsvall</td>");
+    clipboardData.items.add(new File(["picture"], "image.png", { type: "image/png" }));
+    target.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+}"""
+#: As a browser or a file manager does it where text is wanted.
+PASTE_FILE = """(target) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File(["picture"], "image.png", { type: "image/png" }));
+    target.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+}"""
+
 
 def refuse(page: Page) -> list[str]:
     """Answer no to whatever is asked from now on; returns the questions."""
@@ -45,3 +60,11 @@ def test_a_recording_that_could_not_be_sent_is_not_removed_without_a_question(pa
     page.click("text=Remove")
     expect(page.locator(".job")).to_have_count(1)
     assert "recorded here" in "".join(questions)
+
+
+def test_a_cell_that_is_pasted_is_text_and_no_recording(page: Page) -> None:
+    page.click(".options summary")
+    page.locator("#keywords").evaluate(PASTE_FILE)
+    page.locator("#keywords").evaluate(PASTE_CELLS)
+    page.locator("body").evaluate(PASTE_CELLS)
+    expect(page.locator("#no-jobs")).to_be_visible()

@@ -102,7 +102,11 @@ export function listen(select) {
     mark(-depth);
     if (event.dataTransfer.files.length) sendAll(event.dataTransfer.files, select);
   });
-  addEventListener("paste", ({ clipboardData: { files } }) => files.length && sendAll(files, select));
+  addEventListener("paste", ({ target, clipboardData: { files, types } }) => {
+    // Cells and paragraphs bring a picture of themselves along, and go where the caret is.
+    const isText = target.matches?.("input, textarea") || types.includes("text/html");
+    if (files.length && !isText) sendAll(files, select);
+  });
   // Leaving now would lose what is not yet on the server.
   addEventListener("beforeunload", (event) => {
     if (jobs.all.some((record) => record.upload)) event.preventDefault();
