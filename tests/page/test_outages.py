@@ -176,6 +176,34 @@ def test_why_a_button_did_nothing_stays_while_other_jobs_go_on(
         worker.resume()
 
 
+def test_what_is_wrong_is_seen_far_down_until_another_recording_is_chosen(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    try_sample(page)
+    page.click("#retry")
+    expect(page.locator(".job")).to_have_count(2)
+    page.wait_for_selector("#copy:enabled")
+    page.evaluate("document.getElementById('segments').style.paddingBottom = '3000px'")
+    page.route("**/transcript?format=srt", lambda route: route.fulfill(status=410, body=EXPIRED))
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.evaluate("document.querySelector('[data-format=srt]').click()")
+    expect(page.locator("#trouble")).to_be_in_viewport(ratio=1)
+    page.click(".job >> nth=1")
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_an_outage_is_not_over_when_another_recording_is_chosen(page: Page) -> None:
+    try_sample(page)
+    page.click("#retry")
+    expect(page.locator(".job")).to_have_count(2)
+    page.wait_for_selector("#copy:enabled")
+    page.route("**/transcript?*", lambda route: route.abort())
+    page.reload()
+    expect(page.locator(".job")).to_have_count(2)
+    expect(page.locator("#trouble")).to_contain_text("does not answer")
+    other = page.locator(".job > button[aria-current=false]")
+    assert other.evaluate("(button) => { button.click(); return trouble.checkVisibility(); }")
+
+
 def test_a_folder_that_is_dropped_is_called_one(
     visitor: Visitor, stack: RunningStack, tmp_path: Path
 ) -> None:

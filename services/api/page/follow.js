@@ -126,15 +126,21 @@ export async function poll() {
   setTimeout(poll, POLL_MS * Math.max(1, open.length / POLL_JOBS));
 }
 
-function noteFailure(error) {
+/** An outage: said until the service answers. */
+export function noteFailure(error) {
   hasFailed = true;
   showTrouble(error.message);
 }
 
 /** The service answers again. What else is shown, such as why a button did nothing, stays. */
-function noteAnswer() {
+export function noteAnswer() {
   if (hasFailed) showTrouble(null);
   hasFailed = false;
+}
+
+/** Another recording is looked at: what was wrong with the one before is of no more interest. */
+export function dropComplaint() {
+  if (!hasFailed) showTrouble(null);
 }
 
 async function fetchJob(id) {

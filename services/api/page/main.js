@@ -1,13 +1,13 @@
 /** Starts the page: reads the model, recalls earlier recordings, and connects the parts. */
 
 import { call, getJson } from "./api.js";
-import { poll, recall, unwatch, watch } from "./follow.js";
+import { dropComplaint, noteAnswer, noteFailure, poll, recall, unwatch, watch } from "./follow.js";
 import { jobs, rememberedIds } from "./jobs.js";
 import { forgetKey } from "./key.js";
 import { render } from "./list.js";
 import { offer } from "./options.js";
 import * as recorder from "./recorder.js";
-import { guarded, showTrouble } from "./say.js";
+import { guarded } from "./say.js";
 import * as uploads from "./upload.js";
 import * as viewer from "./viewer.js";
 
@@ -21,6 +21,7 @@ let isStopped = false;
 function select(id, { byHand = false } = {}) {
   selectedId = id;
   const record = jobs.get(id);
+  if (byHand) dropComplaint();
   history.replaceState(null, "", record?.job ? `#job/${id}` : location.pathname);
   if (record?.job) watch(id);
   else unwatch();
@@ -94,9 +95,9 @@ async function start() {
   try {
     await showModel();
     await recallAll();
-    showTrouble(null);
+    noteAnswer();
   } catch (error) {
-    showTrouble(error.message);
+    noteFailure(error);
     isStopped = !error.isPassing;
     if (!isStopped) setTimeout(start, 3000);
   }
