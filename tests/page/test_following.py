@@ -1,8 +1,12 @@
 """Reading along: what is spoken and what is asked for are in view, and nothing else moves."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.page.conftest import SAMPLE_TEXT
 from tests.tiny_model import SENTENCE
 
 pytestmark = pytest.mark.browser
@@ -33,3 +37,14 @@ def test_words_can_be_selected_without_being_played(transcript: Page) -> None:
     transcript.evaluate("getSelection().selectAllChildren(document.querySelector('.segment p'))")
     transcript.locator(".word").first.dispatch_event("click")
     expect(transcript.locator("#play")).to_have_attribute("aria-label", "Play")
+
+
+def test_an_arrow_key_moves_five_seconds(page: Page, speech: Callable[..., Path]) -> None:
+    page.set_input_files("#files", str(speech(" ".join(8 * [SAMPLE_TEXT]))))
+    page.wait_for_selector("#copy:enabled")
+    position = page.locator("#now")
+    for key, moment in (("Right", "0:05"), ("Up", "0:10"), ("Left", "0:05"), ("Down", "0:00")):
+        page.locator("#seek").press(f"Arrow{key}")
+        expect(position).to_have_text(moment)
+    page.locator("#seek").press("ArrowLeft")
+    expect(position).to_have_text("0:00")

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.page.conftest import record
 
@@ -68,3 +68,16 @@ def test_a_cell_that_is_pasted_is_text_and_no_recording(page: Page) -> None:
     page.locator("#keywords").evaluate(PASTE_CELLS)
     page.locator("body").evaluate(PASTE_CELLS)
     expect(page.locator("#no-jobs")).to_be_visible()
+
+
+def test_a_double_click_on_again_makes_one_job(page: Page) -> None:
+    page.click("#sample")
+    page.wait_for_selector("#copy:enabled")
+    asked: list[Route] = []
+    page.route("**/retry", lambda route: asked.append(route))
+    with page.expect_request("**/retry"):
+        page.dblclick("#retry")
+    expect(page.locator("#retry")).to_be_focused()
+    asked[0].continue_()
+    expect(page.locator(".job")).to_have_count(2)
+    assert len(asked) == 1

@@ -13,6 +13,10 @@ const AGAIN_MS = 2000;
 const UNPLAYABLE = "The browser cannot play it: no sound device is connected, or the recording is damaged.";
 const UNSUPPORTED = "This browser cannot play this recording; its transcript does not depend on that.";
 
+/** What an arrow key moves: the slider's own step is too fine for that. */
+const STEP_S = 5;
+const STEPS = { ArrowLeft: -STEP_S, ArrowDown: -STEP_S, ArrowRight: STEP_S, ArrowUp: STEP_S };
+
 let shown = null;
 
 /** Make the recording of a job ready to play; null takes the player away. */
@@ -124,6 +128,12 @@ function run() {
 
 play.addEventListener("click", () => (audio.paused ? audio.play() : audio.pause()));
 seek.addEventListener("input", () => goTo(Number(seek.value)));
+seek.addEventListener("keydown", (event) => {
+  // With these the keys are the browser's own: Alt and Left is the page before.
+  if (!STEPS[event.key] || event.altKey || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  goTo(Math.max(0, audio.currentTime + STEPS[event.key]));
+});
 $("speed").addEventListener("change", () => { audio.playbackRate = Number($("speed").value); });
 audio.addEventListener("play", follow);
 for (const event of ["play", "pause", "ended"]) audio.addEventListener(event, showState);

@@ -14,6 +14,8 @@ import { cancelUpload } from "./upload.js";
 const $ = (id) => document.getElementById(id);
 
 let shownId = null;
+/** What buttons are doing, and to which record. */
+const underWay = new Set();
 
 /** Show a record as it is now; null shows the welcome. */
 export function show(record) {
@@ -71,11 +73,22 @@ function keepFocus(button) {
   if (!button.offsetParent) $("transcript").focus({ preventScroll: true });
 }
 
+/** A double click is one click. A button that is disabled meanwhile would lose the focus. */
+async function once(deed, act) {
+  if (underWay.has(deed)) return;
+  underWay.add(deed);
+  try {
+    await act();
+  } finally {
+    underWay.delete(deed);
+  }
+}
+
 /** Connect the buttons; `select` shows another record. */
 export function listen(select) {
   onSeek(playFrom);
   const button = (id, action) => $(id).addEventListener("click", () => guarded(async () => {
-    await action(jobs.get(shownId));
+    await once(`${id} ${shownId}`, () => action(jobs.get(shownId)));
     requestAnimationFrame(() => keepFocus($(id)));
   }));
   button("copy", (record) => copy(record.transcript.text, $("copy")));
