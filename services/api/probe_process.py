@@ -17,7 +17,7 @@ import av
 from av.error import FFmpegError
 
 from services.api.probe import LOOKING, READING
-from services.contract.audio_formats import OPEN_OPTIONS, is_pause, longest_gap_s
+from services.contract.audio_formats import best_stream, is_pause, longest_gap_s, open_audio
 from services.contract.audio_store import AudioStore
 from services.contract.errors import EmptyAudioError, SttError, UnsupportedAudioError
 from services.contract.schema import Seconds
@@ -75,7 +75,7 @@ def duration(store: AudioStore, key: str, n_bytes: int) -> Seconds:
         EmptyAudioError: the audio stream has no samples.
     """
     with _opened(store, key) as container:
-        stream = container.streams.best("audio")
+        stream = best_stream(container)
         if stream is None:
             raise UnsupportedAudioError("The file has no audio stream.", param="file")
         _require_decodable(container, stream)
@@ -90,13 +90,10 @@ def duration(store: AudioStore, key: str, n_bytes: int) -> Seconds:
 def _opened(store: AudioStore, key: str) -> Iterator[Any]:
     path = store.local_path(key)
     if path is not None:
-        with av.open(str(path), metadata_errors="replace", options=OPEN_OPTIONS) as container:
+        with open_audio(str(path)) as container:
             yield container
         return
-    with (
-        _waited(store.open, key, _waited) as file,
-        av.open(file, metadata_errors="replace", options=OPEN_OPTIONS) as container,
-    ):
+    with _waited(store.open, key, _waited) as file, open_audio(file) as container:
         yield container
 
 

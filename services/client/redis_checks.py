@@ -9,7 +9,7 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from services.client.findings import Finding, bad, good, warning
-from services.contract.redis_client import connect
+from services.contract.redis_client import ReplicaError, connect
 
 MAX_SKEW_S = 5.0
 OLDEST = (6, 2)
@@ -50,7 +50,7 @@ def _writes(redis: Redis) -> Finding:
     """Write what /readyz writes: only so a full one, a replica or a limited user shows itself."""
     try:
         redis.set("stt:ready", "1", ex=60)
-    except ResponseError as error:
+    except (ReplicaError, ResponseError) as error:
         cure = "its `maxmemory`, the address of its primary, or what its user may do"
         return bad("Writes", f"refused: {error}", cure)
     return good("Writes", "taken")

@@ -1,9 +1,19 @@
-"""Which containers may be opened: sound and video files, nothing that points elsewhere.
+"""Which containers may be opened, and what of them is decoded: sound, within bounds.
 
 FFmpeg also reads playlists and scripts (HLS, DASH, concat) that name other files and addresses: an
-upload of that kind would read the server's own disk or network. Both the probe of the API and
-the decoder of the worker open files with these options.
+upload of that kind would read the server's own disk or network. And it looks at the pictures of a
+file when it opens it: a cover of 100 bytes may say that it is a gigabyte. Both the probe of the
+API and the decoder of the worker open files with `open_audio`, so that they see the same.
 """
+
+import io
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import BinaryIO
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
 
 _FORMATS = (
     "aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "caf", "dss", "dts",
@@ -11,8 +21,66 @@ _FORMATS = (
     "mxf", "nistsphere", "ogg", "rm", "tta", "voc", "w64", "wav", "wv",
 )  # fmt: skip
 
-#: Options for `av.open`: FFmpeg's own names.
-OPEN_OPTIONS = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "file"}
+Source = str | BinaryIO | io.RawIOBase
+
+#: Samples that a packet may become, over all channels: 5 minutes of stereo at 48 kHz. No encoder
+#: makes such ones, and a few kilobytes can say that they are gigabytes.
+MAX_PACKET_SAMPLES = 32_000_000
+
+
+def _audio_decoders() -> Iterator[str]:
+    for name in sorted(av.codecs_available):
+        with suppress(ValueError):  # One that only encodes.
+            if av.Codec(name, "r").type == "audio":
+                yield name
+
+
+#: FFmpeg's own names.
+_OPEN_OPTIONS = {
+    "format_whitelist": ",".join(_FORMATS),
+    "protocol_whitelist": "file",
+    "codec_whitelist": ",".join(_audio_decoders()),
+}
+
+
+def open_audio(source: Source) -> InputContainer:
+    """Open a recording; no picture in it is decoded.
+
+    What calls itself WAV is read as that: of plain WAV the API believes the header (wav_header.py),
+    and FFmpeg may see another container in the same bytes.
+
+    Args:
+        source: path, or a seekable binary file.
+    Raises:
+        av.error.FFmpegError, ValueError: FFmpeg cannot open it.
+    """
+    head = _head(source)
+    is_wav = head[:4] == b"RIFF" and head[8:] == b"WAVE"
+    container = av.open(
+        source, format="wav" if is_wav else None, options=_OPEN_OPTIONS, metadata_errors="ignore"
+    )
+    assert isinstance(container, InputContainer)
+    return container
+
+
+def _head(source: Source) -> bytes:
+    if isinstance(source, str):
+        with suppress(OSError), open(source, "rb") as file:  # FFmpeg says what is wrong.
+            return file.read(12)
+        return b""
+    head = source.read(12) or b""
+    source.seek(0)
+    return head
+
+
+def best_stream(container: InputContainer) -> AudioStream | None:
+    """Return the track that a player would choose: the one that the file calls its default."""
+    stream = container.streams.best("audio")
+    if not isinstance(stream, AudioStream):
+        return None
+    stream.codec_context.options = {"max_samples": str(MAX_PACKET_SAMPLES)}
+    return stream
+
 
 #: Containers that stamp each packet with its time, and how long a gap between two stamps may be
 #: for a player to be silent meanwhile. A clock that jumps further was set anew, as happens often in

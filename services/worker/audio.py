@@ -14,7 +14,7 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from services.contract.audio_formats import OPEN_OPTIONS, is_pause
+from services.contract.audio_formats import best_stream, is_pause, open_audio
 from services.contract.errors import AudioTooLongError, EmptyAudioError, UnsupportedAudioError
 from services.worker.ogg_links import Rest, next_link
 from services.worker.recording_clock import RecordingClock
@@ -94,11 +94,7 @@ def _mixed(channels: Samples) -> Samples:
 
 def _open(source: Source | Rest) -> InputContainer:
     try:
-        container = av.open(
-            os.fspath(source) if isinstance(source, str | os.PathLike) else source,
-            options=OPEN_OPTIONS,
-            metadata_errors="ignore",
-        )
+        container = open_audio(str(source) if isinstance(source, os.PathLike) else source)
     except (av.error.FFmpegError, ValueError) as error:
         if _is_empty(source):
             raise EmptyAudioError("the file is empty; record or export it again") from error
@@ -106,17 +102,13 @@ def _open(source: Source | Rest) -> InputContainer:
             "this is not an audio file that can be read; "
             "wav, flac, mp3, m4a, ogg, opus, webm and mp4 are among those that can"
         ) from error
-    assert isinstance(container, InputContainer)
-    if container.streams.best("audio") is None:
-        container.close()
-        raise UnsupportedAudioError("the file has no audio track")
     return container
 
 
 def _stream(container: InputContainer) -> AudioStream:
-    """Return the track that a player would choose: the one that the file calls its default."""
-    stream = container.streams.best("audio")
-    assert isinstance(stream, AudioStream)
+    stream = best_stream(container)
+    if stream is None:
+        raise UnsupportedAudioError("the file has no audio track")
     return stream
 
 
@@ -184,8 +176,8 @@ def _frames_of_one(source: Source | Rest) -> Generator[AudioFrame, None, int | N
     n_good = n_bad = reached = 0
     is_chain = False
     with _open(source) as container:
-        clock = RecordingClock(container)
         stream = _stream(container)
+        clock = RecordingClock(container)
         packets = container.demux(stream)
         while True:
             try:

@@ -196,3 +196,28 @@ def repeated_table(n_samples: int) -> bytes:
     ):
         struct.pack_into(f">{len(numbers)}I", body, body.index(table) + at, *numbers)
     return bytes(body)
+
+
+def webp(width: int, height: int) -> bytes:
+    """Return a picture of one colour: some 100 bytes, whatever its size.
+
+    Source: RFC 9649, section 3: five prefix codes of one symbol each.
+    """
+    fields = [(0x2F, 8), (width - 1, 14), (height - 1, 14), (1, 1), (0, 3), *3 * [(0, 1)]]
+    fields += 5 * [(1, 1), (0, 1), (0, 1), (0, 1)]
+    bits = "".join(format(value, f"0{n}b")[::-1] for value, n in fields)
+    data = int(bits[::-1], 2).to_bytes(len(bits) // 8 + 1, "little") + bytes(64)
+    data += bytes(len(data) % 2)
+    chunk = b"VP8L" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
+
+
+def wav_with_cover(picture: bytes) -> bytes:
+    """Return a second of silence and behind it an ID3 tag with a picture."""
+    frame = b"\0image/webp\0\3\0" + picture
+    frame = b"APIC" + struct.pack(">I", len(frame)) + bytes(2) + frame
+    size = bytes(len(frame) >> shift & 127 for shift in (21, 14, 7, 0))
+    tag = b"ID3\3\0\0" + size + frame
+    tag += bytes(len(tag) % 2)
+    whole = wav(1.0) + b"id3 " + struct.pack("<I", len(tag)) + tag
+    return whole[:4] + struct.pack("<I", len(whole) - 8) + whole[8:]

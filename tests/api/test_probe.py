@@ -13,6 +13,7 @@ import pytest
 from services.api import probe_process
 from services.api.probe import COMMAND, N_PROCESSES, Probe
 from services.api.wav_header import wav_duration
+from services.contract import audio_formats
 from services.contract.audio_store import AudioStore
 from services.contract.errors import (
     AudioStoreError,
@@ -93,6 +94,16 @@ def test_what_is_not_to_be_played_does_not_count(store: AudioStore) -> None:
 def test_a_pause_at_the_start_of_a_phone_s_recording_is_no_damage(store: AudioStore) -> None:
     n_bytes = put(store, "a", amr_with_pauses())
     assert probe_process.duration(store, "a", n_bytes) == pytest.approx(41.84, abs=0.1)
+
+
+def test_it_sees_what_the_worker_will(store: AudioStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that are another container, too, are WAV; and no packet may be too large."""
+    plain = wav(1.5)
+    n_bytes = put(store, "a", plain[:4] + b"moov" + plain[8:])
+    assert probe_process.duration(store, "a", n_bytes) == pytest.approx(1.5)
+    monkeypatch.setattr(audio_formats, "MAX_PACKET_SAMPLES", 100)
+    with pytest.raises(UnsupportedAudioError, match="cannot be decoded"):
+        probe_process.duration(store, "a", n_bytes)
 
 
 @pytest.mark.parametrize(("body", "seconds"), RARE.values(), ids=RARE)

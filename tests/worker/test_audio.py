@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from services.api.wav_header import wav_duration
+from services.contract import audio_formats
 from services.contract.errors import AudioTooLongError, EmptyAudioError, UnsupportedAudioError
 from services.worker.audio import decode
 from services.worker.samples import SAMPLE_RATE
@@ -17,6 +21,8 @@ from tests.api.recordings import (
     encoded,
     float_wav,
     flv_with_a_late_picture,
+    wav_with_cover,
+    webp,
 )
 from tests.worker.encoded import encode, samples_of
 
@@ -74,6 +80,44 @@ def test_video_with_sound_works_and_without_is_refused(speech: Speak, tmp_path: 
         written.mux(video.encode(None))
     with pytest.raises(UnsupportedAudioError, match="no audio track"):
         samples_of(silent)
+
+
+def test_a_picture_in_a_recording_is_not_decoded(tmp_path: Path) -> None:
+    """It says in 100 bytes that it is a gigabyte, and a file may have as many as it likes."""
+    bomb = tmp_path / "a.wav"
+    bomb.write_bytes(wav_with_cover(webp(16_200, 16_200)))
+    program = f"""
+import resource
+from services.worker.audio import decode
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+n_samples = sum(map(len, decode({str(bomb)!r})))
+print(n_samples, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    n_samples, grown_kb = map(int, ran.stdout.split())
+    assert n_samples == SAMPLE_RATE
+    assert grown_kb < 200_000
+
+
+def test_what_the_api_takes_for_plain_wav_is_read_as_that(speech: Speak, tmp_path: Path) -> None:
+    """The size in its head is not looked at: it may make another container of the same bytes."""
+    plain = speech("Hej.").read_bytes()
+    other = tmp_path / "a.wav"
+    other.write_bytes(plain[:4] + b"moov" + plain[8:])
+    assert wav_duration(other.read_bytes(), len(plain)) is not None
+    for source in (other, io.BytesIO(other.read_bytes())):
+        assert np.array_equal(samples_of(source), samples_of(io.BytesIO(plain)))
+
+
+def test_a_packet_of_too_many_samples_is_refused_before_it_is_decoded(
+    speech: Speak, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flac = encode(speech("Hej."), tmp_path / "a.flac", "flac", 48_000, layout="stereo")
+    monkeypatch.setattr(audio_formats, "MAX_PACKET_SAMPLES", 2 * 4608)
+    assert len(samples_of(flac))
+    monkeypatch.setattr(audio_formats, "MAX_PACKET_SAMPLES", 100)
+    with pytest.raises(UnsupportedAudioError):
+        samples_of(flac)
 
 
 def test_a_packet_of_many_minutes_is_refused(tmp_path: Path) -> None:
