@@ -127,7 +127,7 @@ def check_run(words: list[str]) -> None:
     for option, value in zip(words, words[1:], strict=False):
         if option == "-v":
             check_volume_name(value.partition(":")[0])
-    _, rest = take_options(words, ("-v", "--env-file", "-e", "-p"))
+    _, rest = take_options(words, ("-v", "--env-file", "-e", "-p", "--restart", "--stop-timeout"))
     images = {service.get("image") for service in COMPOSE["services"].values()}
     assert rest[0] in images, rest[0]
 
